@@ -1,0 +1,228 @@
+"""Allocate and Refresh (RFC 8656 §7.2, §8.2).
+
+Rule 1: the checks stand in the RFC's order; the first that fails is the answer.
+Rule 2: a retransmission is known by its transaction id and gets the same answer from the state (§7.2, last note).
+Rule 3: what is granted is there: a relay in the pool has an open socket.
+Rule 4: a reservation holds a relay, a place in the pool and one of its user's quota.
+"""
+
+from edgeturn.protocol import stun
+from edgeturn.protocol.address import IPV4, IPV6, ip_of, port_of
+from edgeturn.protocol.budget import Budget
+from edgeturn.protocol.limits import RESERVATION_LIFETIME
+from edgeturn.protocol.pool import FAMILIES, Account, Allocation, Relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.protocol.stun import Attributes
+    from edgeturn.protocol.turn import Request, Turn
+
+SOFTWARE = (stun.SOFTWARE, b"edgeturn")
+_UDP = 17
+_RESERVE_NEXT = 0x80  # EVEN-PORT, the R bit (§18.7)
+_TOKEN_SIZE = 8
+
+
+class _Wish:
+    """What an Allocate request asks for, checked as far as the request alone allows."""
+
+    def __init__(self, message: stun.Message) -> None:
+        transport = message.get(stun.REQUESTED_TRANSPORT, 4)
+        if transport is None:
+            raise stun.Reject(400, "no REQUESTED-TRANSPORT")
+        if transport[0] != _UDP:
+            raise stun.Reject(442, "transport protocol " + str(transport[0]))
+        self.token = message.get(stun.RESERVATION_TOKEN, _TOKEN_SIZE)
+        even_port = message.get(stun.EVEN_PORT, 1)
+        self.even = even_port is not None
+        self.reserve = even_port is not None and bool(even_port[0] & _RESERVE_NEXT)
+        family = message.get(stun.REQUESTED_ADDRESS_FAMILY, 4)
+        self.family = IPV4 if family is None else family[0]
+        additional = message.get(stun.ADDITIONAL_ADDRESS_FAMILY, 4)
+        self.dual = additional is not None
+        self._check_combinations(family, additional)
+
+    def _check_combinations(self, family: "bytes | None", additional: "bytes | None") -> None:
+        if self.token is not None and (self.even or family is not None or self.dual):
+            raise stun.Reject(400, "RESERVATION-TOKEN beside a wish for another address")
+        if family is not None and self.dual:
+            raise stun.Reject(400, "REQUESTED-ADDRESS-FAMILY beside ADDITIONAL-ADDRESS-FAMILY")
+        if self.reserve and self.dual:
+            raise stun.Reject(400, "EVEN-PORT with a reservation beside ADDITIONAL-ADDRESS-FAMILY")
+        if additional is not None and additional[0] != IPV6:
+            raise stun.Reject(400, "ADDITIONAL-ADDRESS-FAMILY that is not IPv6")
+
+
+def allocate(turn: "Turn", request: "Request", now: int) -> "Attributes":
+    """Create an allocation; return the attributes of the success response."""
+    if request.allocation is not None:
+        return _repeat(request, now)
+    if turn.peers.is_tunnelled(ip_of(request.source)):
+        raise stun.Reject(403, "client behind a 6to4 or Teredo tunnel")
+    wish = _Wish(request.message)
+    relays, missing = _choose(turn, wish, now)
+    account = _admit(turn, request, wish, now)
+    owner = _create(turn, request, account, now)
+    owner.missing = missing
+    expires = now + turn.limits.lifetime(_lifetime(request.message))
+    for relay in relays:
+        _hand_over(turn, relay, owner, expires)
+    if wish.reserve:
+        owner.token = _reserve(turn, _neighbour(turn, relays[0]), account, now)
+    for relay in relays:
+        turn.observer.allocated(relay)
+    return _granted(request, owner, now)
+
+
+def refresh(turn: "Turn", request: "Request", now: int) -> "Attributes":
+    """Set anew the time that an allocation has, or end it; return the attributes of the success response."""
+    owner = request.allocation
+    assert owner is not None
+    family = request.message.get(stun.REQUESTED_ADDRESS_FAMILY, 4)
+    relays = [relay for relay in owner.relays if relay and (family is None or relay.family == family[0])]
+    if not relays:
+        raise stun.Reject(443, "no relayed address of that family")
+    wanted = _lifetime(request.message)
+    lifetime = 0 if wanted == 0 else turn.limits.lifetime(wanted)
+    for relay in relays:
+        if lifetime:
+            _extend(turn, relay, now + lifetime)
+        else:
+            turn.release(relay)
+    return [(stun.LIFETIME, lifetime.to_bytes(4, "big")), SOFTWARE]
+
+
+def _repeat(request: "Request", now: int) -> "Attributes":
+    """Answer a retransmission as before, and anything else on the same 5-tuple by 437."""
+    owner = request.allocation
+    assert owner is not None and owner.identity is not None and request.identity is not None
+    if owner.transaction != request.message.transaction or owner.identity.user != request.identity.user:
+        raise stun.Reject(437, "5-tuple has an allocation")
+    return _granted(request, owner, now)
+
+
+def _granted(request: "Request", owner: Allocation, now: int) -> "Attributes":
+    transaction = request.message.transaction
+    relays = [relay for relay in owner.relays if relay]
+    attributes = [
+        (stun.XOR_RELAYED_ADDRESS, stun.encode_xor_address(relay.announced, transaction)) for relay in relays
+    ]
+    attributes.append((stun.XOR_MAPPED_ADDRESS, stun.encode_xor_address(request.source, transaction)))
+    attributes.append((stun.LIFETIME, (owner.expires() - now).to_bytes(4, "big")))
+    if owner.token:
+        attributes.append((stun.RESERVATION_TOKEN, owner.token))
+    family, code = owner.missing
+    if code:
+        attributes.append((stun.ADDRESS_ERROR_CODE, stun.encode_error(code, family)))
+    attributes.append(SOFTWARE)
+    return attributes
+
+
+def _choose(turn: "Turn", wish: _Wish, now: int) -> "tuple[list[Relay], tuple[int, int]]":
+    """Return the relays that fulfil a wish, and family and code of the half of a dual one that can't be had."""
+    if wish.token is not None:
+        return [_reserved(turn, wish.token, now)], (0, 0)
+    relays = []
+    missing = (0, 0)
+    for family in FAMILIES if wish.dual else (wish.family,):
+        relay, code = _find(turn, wish, family)
+        if relay is not None:
+            relays.append(relay)
+        elif not missing[1] or code == 508:
+            missing = (family, code)
+    if not relays:
+        raise stun.Reject(missing[1], "no relayed address to be had")
+    return relays, missing
+
+
+def _find(turn: "Turn", wish: _Wish, family: int) -> "tuple[Relay | None, int]":
+    """Return a free relay of a family, or None with the error code that says why."""
+    if family not in turn.pool.families:
+        return None, 440
+    free = turn.pool.free_relays(family)
+    for relay in reversed(free):
+        if wish.even and port_of(relay.address) & 1:
+            continue
+        if not wish.reserve or _neighbour(turn, relay) is not None:
+            return relay, 0
+    return None, 508
+
+
+def _neighbour(turn: "Turn", relay: Relay) -> "Relay | None":
+    """Return the free relay with the next higher port on the same IP address."""
+    wanted = (port_of(relay.address) + 1).to_bytes(2, "big") + ip_of(relay.address)
+    for other in turn.pool.free_relays(relay.family):
+        if other.address == wanted:
+            return other
+    return None
+
+
+def _reserved(turn: "Turn", token: bytes, now: int) -> Relay:
+    for relay in turn.pool.relays:
+        if relay.token == token and relay.expires > now:
+            return relay
+    raise stun.Reject(508, "reservation unknown or expired")
+
+
+def _admit(turn: "Turn", request: "Request", wish: _Wish, now: int) -> Account:
+    """Check quota and pool (§7.2, tenth point); return the user's account."""
+    assert request.identity is not None
+    if turn.draining:
+        raise stun.Reject(508, "draining")
+    needed = 2 if wish.reserve else 1
+    if turn.pool.free_slots() + (wish.token is not None) < needed:
+        raise stun.Reject(508, "all allocations are in use")
+    account = turn.pool.accounts.open(request.identity.account, now)
+    if account is None:
+        raise stun.Reject(508, "all accounts are in use")
+    if turn.limits.user_quota and account.allocations + needed > turn.limits.user_quota:
+        raise stun.Reject(486, "user quota reached")
+    return account
+
+
+def _create(turn: "Turn", request: "Request", account: Account, now: int) -> Allocation:
+    owner = turn.pool.take_allocation()
+    owner.via, owner.client = request.via, request.source
+    owner.identity, owner.account = request.identity, account
+    owner.transaction = request.message.transaction
+    owner.created = now
+    turn.sessions += 1
+    owner.session = turn.sessions
+    owner.up, owner.down = Budget(turn.limits.bandwidth), Budget(turn.limits.bandwidth)
+    turn.clients[owner.via][owner.client] = owner
+    account.allocations += 1
+    return owner
+
+
+def _hand_over(turn: "Turn", relay: Relay, owner: Allocation, expires: int) -> None:
+    if relay.token:  # reserved: its place and its quota go over to the new allocation's
+        turn.unreserve(relay)
+    else:
+        turn.pool.take_relay(relay)
+    owner.relays[FAMILIES.index(relay.family)] = relay
+    turn.assign(relay, owner, expires)
+
+
+def _reserve(turn: "Turn", relay: "Relay | None", account: Account, now: int) -> bytes:
+    """Hold a relay for whoever brings the token that is returned (§7.2)."""
+    assert relay is not None
+    turn.pool.take_relay(relay)
+    turn.pool.reserved += 1
+    account.allocations += 1
+    relay.account = account
+    relay.token = turn.random(_TOKEN_SIZE)
+    relay.expires = now + RESERVATION_LIFETIME
+    turn.schedule(relay.expires)
+    return relay.token
+
+
+def _extend(turn: "Turn", relay: Relay, expires: int) -> None:
+    relay.expires = expires
+    turn.schedule(expires)
+    for bound in relay.channels.values():
+        turn.renew(bound)
+
+
+def _lifetime(message: stun.Message) -> "int | None":
+    value = message.get(stun.LIFETIME, 4)
+    return None if value is None else int.from_bytes(value, "big")

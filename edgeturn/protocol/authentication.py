@@ -1,0 +1,112 @@
+"""The long-term credential mechanism, RFC 8489 §9.2.4, its checks in its order.
+
+Rule 1: no integrity attribute: 401. One of username, realm and nonce missing: 400. Algorithms bid down: 400.
+Rule 2: an unknown user and a wrong password are the same 401 after the same work; the comparison takes constant time.
+Rule 3: only then the nonce: 438 if it isn't one of ours for this client, or too old.
+"""
+
+from edgeturn.protocol import stun
+from edgeturn.protocol.credentials import MD5, Credentials, account_of
+from edgeturn.protocol.limits import USERNAME_SIZE
+from edgeturn.protocol.nonce import PASSWORD_ALGORITHMS_BIT, USERNAME_ANONYMITY_BIT, Nonces, features_of
+
+
+class Identity:
+    """Who a request comes from, and how its answer is signed."""
+
+    def __init__(self, user: bytes, key: bytes, algorithm: int, integrity: int) -> None:
+        """Take the username, its key and algorithm, and the integrity attribute of the answer."""
+        self.user = user
+        self.key = key
+        self.algorithm = algorithm
+        self.integrity = integrity
+        self.account = account_of(user)
+
+
+class Authenticator:
+    """Checks requests against the credentials; wall_offset is what turns the relay's clock into Unix time."""
+
+    def __init__(self, credentials: Credentials, nonces: Nonces) -> None:
+        """Take the credentials and the nonces."""
+        self._nonces = nonces
+        self.wall_offset = 0
+        self.use(credentials)
+
+    def use(self, credentials: Credentials) -> None:
+        """Take other credentials from now on."""
+        self._credentials = credentials
+        offered = credentials.algorithms()
+        self._features = PASSWORD_ALGORITHMS_BIT if len(offered) > 1 else 0
+        if credentials.hides_usernames():
+            self._features |= USERNAME_ANONYMITY_BIT
+        self._offered = b"".join([algorithm.to_bytes(2, "big") + bytes(2) for algorithm in offered])
+
+    def challenge(self, code: int, source: bytes, now: int, detail: str) -> stun.Reject:
+        """Return the 401 or 438 that lets the client at port||ip try again."""
+        attributes = [
+            (stun.REALM, self._credentials.realm),
+            (stun.NONCE, self._nonces.mint(source, self._features, now)),
+        ]
+        if self._features & PASSWORD_ALGORITHMS_BIT:
+            attributes.append((stun.PASSWORD_ALGORITHMS, self._offered))
+        return stun.Reject(code, detail, attributes)
+
+    def identify(self, message: stun.Message, source: bytes, now: int, known: "Identity | None") -> Identity:
+        """Return who sent a request; Reject where the checks fail.
+
+        known: the identity that this client proved before; its key serves without another derivation.
+        """
+        attributes = message.attributes
+        if stun.MESSAGE_INTEGRITY not in attributes and stun.MESSAGE_INTEGRITY_SHA256 not in attributes:
+            raise self.challenge(401, source, now, "")
+        nonce = attributes.get(stun.NONCE)
+        if nonce is None or stun.REALM not in attributes:
+            raise stun.Reject(400, "no realm or nonce")
+        name = self._name(message)
+        algorithm, defaulted = self._algorithm(message, nonce)
+        answer = stun.MESSAGE_INTEGRITY if defaulted else stun.MESSAGE_INTEGRITY_SHA256
+        key = self._proven_key(message, name, algorithm, now, known)
+        if key is None or attributes[stun.REALM] != self._credentials.realm:
+            raise self.challenge(401, source, now, "unknown user, wrong password or expired credential")
+        if not self._nonces.is_valid(nonce, source, now):
+            raise self.challenge(438, source, now, "")
+        return Identity(name, key, algorithm, answer)
+
+    def _name(self, message: stun.Message) -> bytes:
+        """Return the username, looked up where only its hash was sent (§9.2.4)."""
+        name = message.attributes.get(stun.USERNAME)
+        if name is not None and len(name) <= USERNAME_SIZE:
+            return name
+        hashed = message.get(stun.USERHASH, 32)
+        if hashed is None:
+            raise stun.Reject(400, "no username")
+        return self._credentials.name_of(hashed)
+
+    def _algorithm(self, message: stun.Message, nonce: bytes) -> "tuple[int, bool]":
+        """Return the password algorithm and whether it is MD5 for want of a choice (§9.2.4, third point)."""
+        listed = message.attributes.get(stun.PASSWORD_ALGORITHMS)
+        chosen = message.attributes.get(stun.PASSWORD_ALGORITHM)
+        if not features_of(nonce) & PASSWORD_ALGORITHMS_BIT or (listed is None and chosen is None):
+            return MD5, True
+        if listed != self._offered or chosen is None or len(chosen) != 4 or chosen[2:] != bytes(2):
+            raise stun.Reject(400, "password algorithms were changed on the way")
+        for at in range(0, len(self._offered), 4):
+            if self._offered[at : at + 2] == chosen[:2]:
+                return int.from_bytes(chosen[:2], "big"), False
+        raise stun.Reject(400, "password algorithm that was not offered")
+
+    def _proven_key(
+        self, message: stun.Message, name: bytes, algorithm: int, now: int, known: "Identity | None"
+    ) -> "bytes | None":
+        """Return the key that the message was made with, None where it's none of the name's."""
+        attribute = stun.MESSAGE_INTEGRITY_SHA256
+        if attribute not in message.attributes:
+            attribute = stun.MESSAGE_INTEGRITY
+        if known is not None and known.user == name and known.algorithm == algorithm:
+            if message.integrity_holds(attribute, known.key):
+                return known.key
+        proven = None
+        for key, counts in self._credentials.keys(name, algorithm, now + self.wall_offset):
+            if message.integrity_holds(attribute, key) and counts:
+                proven = key
+        return proven

@@ -1,0 +1,65 @@
+"""ChannelBind (RFC 8656 §12.2).
+
+Rule 1: one peer a channel, one channel a peer; both stay together for 5 minutes after the binding has expired.
+Rule 2: binding again refreshes the binding and the permission; data refreshes neither.
+"""
+
+from edgeturn.protocol import stun
+from edgeturn.protocol.address import ip_of
+from edgeturn.protocol.limits import CHANNEL_FIRST, CHANNEL_LIFETIME
+from edgeturn.protocol.permission import decode_peer, install, refuse_denied, relay_towards
+from edgeturn.protocol.pool import Allocation, Channel, Relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.protocol.stun import Attributes
+    from edgeturn.protocol.turn import Request, Turn
+
+
+def channel_bind(turn: "Turn", request: "Request", now: int) -> "Attributes":
+    """Bind or refresh the channel that a request asks for."""
+    owner = request.allocation
+    assert owner is not None
+    number, peer = _read(turn, request.message)
+    relay = relay_towards(owner, peer)
+    wire = peer[:2] + turn.wire(ip_of(peer))
+    turn.forget_expired(relay, now)
+    bound = _find(owner, relay, number, wire)
+    refuse_denied(turn.peers.denies_transport(peer, turn.relayed), peer_ip=ip_of(peer))
+    if bound is None and len(owner.channels) >= turn.limits.max_channels:
+        raise stun.Reject(508, "all channels of the allocation are in use")
+    install(turn, owner, [(relay, ip_of(wire))], now)
+    if bound is None:
+        bound = _bind(turn, owner, relay, number, peer, wire)
+    bound.permission = relay.permissions[ip_of(wire)]
+    bound.expires = now + CHANNEL_LIFETIME
+    turn.renew(bound)
+    return []
+
+
+def _read(turn: "Turn", message: stun.Message) -> "tuple[int, bytes]":
+    """Return channel number and peer; Reject 400 where one is missing or out of range."""
+    value = message.get(stun.CHANNEL_NUMBER, 4)
+    if value is None or not message.peers:
+        raise stun.Reject(400, "no CHANNEL-NUMBER or no XOR-PEER-ADDRESS")
+    number = int.from_bytes(value[:2], "big")
+    if not CHANNEL_FIRST <= number <= turn.limits.last_channel():
+        raise stun.Reject(400, f"channel number {number:#06x} is out of range")
+    return number, decode_peer(message, message.peers[0])
+
+
+def _find(owner: Allocation, relay: Relay, number: int, wire: bytes) -> "Channel | None":
+    """Return the binding of exactly this number and peer; Reject 400 where one of them is bound otherwise."""
+    by_number = owner.channels.get(number)
+    by_peer = relay.channels.get(wire)
+    if by_number is not by_peer:
+        raise stun.Reject(400, "channel or peer is bound otherwise")
+    return by_number
+
+
+def _bind(turn: "Turn", owner: Allocation, relay: Relay, number: int, peer: bytes, wire: bytes) -> Channel:
+    bound = turn.pool.take_channel()
+    bound.number, bound.peer, bound.wire, bound.relay = number, peer, wire, relay
+    owner.channels[number] = bound
+    relay.channels[wire] = bound
+    return bound

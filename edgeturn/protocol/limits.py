@@ -1,0 +1,52 @@
+"""Every limit and every timer of the relay, in one place.
+
+The constants are fixed by the RFCs; a Limits object holds what the configuration may set. Times are seconds, sizes are bytes.
+"""
+
+PERMISSION_LIFETIME = 300  # RFC 8656 §9: MUST be 300
+CHANNEL_LIFETIME = 600  # RFC 8656 §12
+CHANNEL_GUARD = 300  # RFC 8656 §12: before a number or a peer is bound otherwise
+RESERVATION_LIFETIME = 30  # RFC 8656 §7.2
+
+CHANNEL_FIRST = 0x4000  # RFC 8656 §12
+CHANNEL_LAST = 0x4FFF
+WIDE_CHANNEL_LAST = 0x7FFF  # RFC 5766 §11, for old clients
+
+USERNAME_SIZE = 763  # RFC 8489 §14.3: what must still be read
+
+# What stands in front of a peer's payload in its buffer, so that it becomes a message in place, without a copy:
+# STUN header, XOR-PEER-ADDRESS of IPv6, attribute header of DATA.
+HEADROOM = 20 + 24 + 4
+CHANNEL_HEADER_SIZE = 4
+
+PREFIX_TABLE_SIZE = 2048  # counters of requests without valid credentials; two bytes each
+
+
+class Limits:
+    """What may be set: pool sizes, quotas, rates and lifetimes. 0 is unlimited where a rate is meant."""
+
+    def __init__(self) -> None:
+        """Begin with the defaults."""
+        self.max_allocations = 64
+        self.max_permissions = 16  # of an allocation
+        self.max_channels = 16  # of an allocation
+        self.user_quota = 12  # allocations and reservations of a user
+        self.peers_per_minute = 60  # new permissions of a user
+        self.bandwidth = 0  # bytes a second, per allocation and direction
+        self.user_bandwidth = 0
+        self.total_bandwidth = 0
+        self.unauthenticated_rate = 20  # requests a second and source prefix
+        self.default_lifetime = 600  # RFC 8656 §6
+        self.max_lifetime = 3600  # RFC 8656 §7.2
+        self.nonce_lifetime = 3600  # RFC 8656 §5: at most an hour
+        self.wide_channels = False
+
+    def lifetime(self, wanted: "int | None") -> int:
+        """Return the lifetime that is granted for the one a client asks for (RFC 8656 §7.2)."""
+        if wanted is None:
+            return self.default_lifetime
+        return max(self.default_lifetime, min(wanted, self.max_lifetime))
+
+    def last_channel(self) -> int:
+        """Return the highest channel number that may be bound."""
+        return WIDE_CHANNEL_LAST if self.wide_channels else CHANNEL_LAST

@@ -1,0 +1,265 @@
+"""The records of the relay's state, made once at start and reused; a pool never grows.
+
+    Allocation ── client's 5-tuple, identity, counters
+      ├─ relays[0], relays[1]    Relay: one relayed transport address of IPv4, one of IPv6
+      │    ├─ permissions        ip -> Permission
+      │    └─ channels           peer's port||ip -> Channel
+      └─ channels                number -> Channel
+    Account ── what quotas and rates of one user are counted in
+
+Rule 1: a record holds plain fields of fixed size; a Relay, a Permission and a Channel are free when `expires` is 0.
+Rule 2: every use compares `expires > now`; reclaiming comes later and changes nothing that anybody sees.
+Rule 3: a peer is known by the address it has on the wire; where that is a relayed address of ours behind a one-to-one NAT,
+        clients see the announced one.
+"""
+
+from edgeturn.protocol.address import IPV4, IPV6
+from edgeturn.protocol.budget import Budget
+from edgeturn.protocol.limits import CHANNEL_GUARD, Limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.protocol.authentication import Identity
+
+FAMILIES = (IPV4, IPV6)
+
+
+class Permission:
+    """One IP address that may send to a relayed transport address (RFC 8656 §9)."""
+
+    __slots__ = ("expires", "ip")
+
+    def __init__(self) -> None:
+        """Begin free."""
+        self.ip = b""
+        self.expires = 0
+
+
+class Channel:
+    """A channel bound to a peer (RFC 8656 §12).
+
+    carries_until: while that is in the future, channel, permission and relayed address are all valid.
+    """
+
+    __slots__ = ("carries_until", "expires", "number", "peer", "permission", "relay", "wire")
+
+    def __init__(self) -> None:
+        """Begin free."""
+        self.number = 0
+        self.peer = b""  # as the client named it
+        self.wire = b""  # as it is sent to
+        self.relay: Relay = _NO_RELAY
+        self.permission: Permission = NO_PERMISSION
+        self.expires = 0
+        self.carries_until = 0
+
+    def renew(self) -> None:
+        """Compute anew until when the channel carries data."""
+        self.carries_until = min(self.expires, self.permission.expires, self.relay.expires)
+
+    def is_kept(self, now: int) -> bool:
+        """Say whether number and peer still belong together (RFC 8656 §12: 5 minutes longer than the binding)."""
+        return self.expires + CHANNEL_GUARD > now
+
+
+class Relay:
+    """One relayed transport address: a socket that is open from the start, and who uses it now."""
+
+    def __init__(self, index: int, family: int) -> None:
+        """Begin free."""
+        self.index = index
+        self.family = family
+        self.address = b""  # port||ip it is bound to; b"" while its socket is not open
+        self.announced = b""  # port||ip that clients are told
+        self.allocation: "Allocation | None" = None
+        self.expires = 0
+        self.token = b""  # of a reservation, while nobody has taken it up
+        self.account: "Account | None" = None
+        self.permissions: dict[bytes, Permission] = {}
+        self.channels: dict[bytes, Channel] = {}
+
+    @property
+    def via(self) -> int:
+        """Return the number under which datagrams leave by this relay's socket; the next one sets DF."""
+        return 2 * self.index
+
+
+class Allocation:
+    """An allocation (RFC 8656 §6): the client's 5-tuple and what it may do."""
+
+    def __init__(self, slot: int) -> None:
+        """Begin free."""
+        self.slot = slot
+        self.channels: dict[int, Channel] = {}
+        self.relays: "list[Relay | None]" = [None, None]
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the client; the relays were given back before."""
+        self.via = 0
+        self.client = b""
+        self.identity: "Identity | None" = None
+        self.account: "Account | None" = None
+        self.transaction = b""
+        self.token = b""
+        self.missing = (0, 0)  # family and error code of the address that a dual allocation didn't get
+        self.created = 0
+        self.session = 0
+        self.up = self.down = _NO_BUDGET
+        self.up_packets = self.down_packets = 0
+        self.up_drawn = self.down_drawn = 0
+        self.up_credit = self.down_credit = 0
+
+    def expires(self) -> int:
+        """Return when the last of the relayed addresses ends."""
+        return max([relay.expires for relay in self.relays if relay] or [0])
+
+    def up_bytes(self) -> int:
+        """Return the bytes relayed from client to peers."""
+        return self.up_drawn - self.up_credit
+
+    def down_bytes(self) -> int:
+        """Return the bytes relayed from peers to the client."""
+        return self.down_drawn - self.down_credit
+
+    def count_permissions(self) -> int:
+        """Return how many permissions there are, of both families."""
+        return sum([len(relay.permissions) for relay in self.relays if relay])
+
+
+class Account:
+    """What one user has in use, and the rates that all of its allocations share."""
+
+    def __init__(self) -> None:
+        """Begin free."""
+        self.name = b""
+        self.allocations = 0
+        self.quiet_at = 0  # when the last allocation ended
+        self.up = self.down = self.peers = _NO_BUDGET
+
+
+def reserve(table: "dict[bytes, Permission] | dict[bytes, Channel] | dict[int, Channel]", size: int) -> None:
+    """Let a table take its memory now: filled once and emptied one by one, it keeps its room on MicroPython."""
+    for number in range(size):
+        table[number] = None  # type: ignore[index, assignment]
+    for number in range(size):
+        del table[number]  # type: ignore[arg-type]
+
+
+NO_PERMISSION = Permission()
+_NO_BUDGET = Budget(0)
+_NO_RELAY = Relay(0, IPV4)
+
+
+class Accounts:
+    """The accounts of users with allocations, and of those who had some a moment ago."""
+
+    def __init__(self, size: int, limits: Limits) -> None:
+        """Make so many accounts."""
+        self._free = [Account() for _ in range(size)]
+        self._used: dict[bytes, Account] = {}
+        self._limits = limits
+
+    def open(self, name: bytes, now: int) -> "Account | None":
+        """Return the account of a name, a new one if need be; None where the pool is full."""
+        account = self._used.get(name)
+        if account is None and (self._free or self._forget_one()):
+            account = self._free.pop()
+            account.name = name
+            account.allocations = 0
+            account.quiet_at = now
+            account.up, account.down = Budget(self._limits.user_bandwidth), Budget(self._limits.user_bandwidth)
+            account.peers = Budget(self._limits.peers_per_minute, 60)
+            self._used[name] = account
+        return account
+
+    def use(self, limits: Limits) -> None:
+        """Take other rates, at once and for all."""
+        self._limits = limits
+        for account in self._used.values():
+            account.up.rate = account.down.rate = limits.user_bandwidth
+            account.peers.rate = limits.peers_per_minute
+
+    def _forget_one(self) -> bool:
+        """Free the account that has been without allocations for longest, so that its windows are forgotten last."""
+        idle = [account for account in self._used.values() if not account.allocations]
+        if not idle:
+            return False
+        oldest = min(idle, key=lambda account: account.quiet_at)
+        del self._used[oldest.name]
+        self._free.append(oldest)
+        return True
+
+
+class Pool:
+    """All records, the free ones in stacks."""
+
+    def __init__(self, limits: Limits, families: "tuple[int, ...]") -> None:
+        """Make the records for limits and the address families that are relayed."""
+        size = limits.max_allocations
+        self.families = families
+        self.allocations = [Allocation(slot) for slot in range(size)]
+        self.relays = [
+            Relay(place * size + index, family) for place, family in enumerate(families) for index in range(size)
+        ]
+        self.accounts = Accounts(2 * size, limits)
+        self._reserve(limits)
+        self._free_allocations = list(self.allocations)
+        self._free_permissions = [Permission() for _ in range(size * limits.max_permissions)]
+        self._free_channels = [Channel() for _ in range(size * limits.max_channels)]
+        self._free_relays: dict[int, list[Relay]] = {family: [] for family in FAMILIES}
+        self.reserved = 0
+
+    def _reserve(self, limits: Limits) -> None:
+        for allocation in self.allocations:
+            reserve(allocation.channels, limits.max_channels)
+        for relay in self.relays:
+            reserve(relay.permissions, limits.max_permissions)
+            reserve(relay.channels, limits.max_channels)
+
+    def free_slots(self) -> int:
+        """Return how many allocations may still be made; a reservation holds the place of one."""
+        return len(self._free_allocations) - self.reserved
+
+    def free_relays(self, family: int) -> "list[Relay]":
+        """Return the open and unused relays of a family."""
+        return self._free_relays[family]
+
+    def take_allocation(self) -> Allocation:
+        """Return a free allocation; there is one where free_slots() said so."""
+        return self._free_allocations.pop()
+
+    def give_allocation(self, allocation: Allocation) -> None:
+        """Take an allocation back."""
+        allocation.clear()
+        self._free_allocations.append(allocation)
+
+    def take_relay(self, relay: Relay) -> Relay:
+        """Take one certain relay out of the free ones."""
+        self._free_relays[relay.family].remove(relay)
+        return relay
+
+    def open_relay(self, relay: Relay, address: bytes, announced: bytes) -> None:
+        """Note that a relay's socket is open, and offer the relay."""
+        relay.address = address
+        relay.announced = announced
+        self._free_relays[relay.family].append(relay)
+
+    def take_permission(self) -> "Permission | None":
+        """Return a free permission, None where there's none."""
+        return self._free_permissions.pop() if self._free_permissions else None
+
+    def give_permission(self, permission: Permission) -> None:
+        """Take a permission back."""
+        permission.expires = 0
+        self._free_permissions.append(permission)
+
+    def take_channel(self) -> "Channel | None":
+        """Return a free channel, None where there's none."""
+        return self._free_channels.pop() if self._free_channels else None
+
+    def give_channel(self, channel: Channel) -> None:
+        """Take a channel back."""
+        channel.expires = channel.carries_until = 0
+        channel.relay, channel.permission = _NO_RELAY, NO_PERMISSION
+        self._free_channels.append(channel)

@@ -1,0 +1,420 @@
+"""Turn: a datagram in, at most one datagram out.
+
+    client(packet, size, via, source, now)   what a client sent to a listener
+    peer(index, packet, size, source, now)   what a peer sent to a relayed transport address
+    icmp(index, peer, error, now)            what the network said of a datagram that was sent to a peer
+    tick(now)                                reclaims what has expired, returns when there is more to do
+
+Rule 1: the answer is None or (via, destination, data): the socket's number, port||ip, the datagram.
+        Relay i leaves by 2i, by 2i + 1 with DF set; listeners have the numbers behind.
+Rule 2: no socket, clock, file or random source: `now` is whole seconds of any clock that never goes back.
+Rule 3: a packet buffer has HEADROOM in front of a peer's payload and at least 4 bytes behind it; what is returned may be a view of it.
+Rule 4: observers are told of every change of state and can't fail it.
+"""
+
+from struct import pack_into, unpack_from
+
+from edgeturn.protocol import allocation, channel, indication, permission, stun
+from edgeturn.protocol.authentication import Authenticator, Identity
+from edgeturn.protocol.budget import Budget, Strangers, draw
+from edgeturn.protocol.credentials import Credentials
+from edgeturn.protocol.limits import CHANNEL_HEADER_SIZE, HEADROOM, Limits
+from edgeturn.protocol.nonce import Nonces
+from edgeturn.protocol.peers import Peers
+from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Account, Allocation, Channel, Permission, Pool, Relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeturn.protocol.stun import Attributes
+
+    Datagram = tuple[int, bytes, bytes | memoryview]
+
+# method -> (handler, whether the 5-tuple must have an allocation)
+METHODS = {
+    stun.ALLOCATE: (allocation.allocate, False),
+    stun.REFRESH: (allocation.refresh, True),
+    stun.CREATE_PERMISSION: (permission.create_permission, True),
+    stun.CHANNEL_BIND: (channel.channel_bind, True),
+}
+
+_CHANNEL_BITS = 0x40  # RFC 8656 §12: the first byte of ChannelData; RFC 5766 used all of 0x40-0x7F
+_CHANNEL_START = HEADROOM - CHANNEL_HEADER_SIZE
+
+
+class Observer:
+    """What is told of state; a log, statistics or the kernel path overrides what it needs."""
+
+    def allocated(self, relay: Relay) -> None:
+        """A relayed transport address was given to a client, or reserved for one."""
+
+    def freed(self, relay: Relay) -> None:
+        """A relayed transport address is about to be taken back."""
+
+    def permitted(self, relay: Relay, permission: Permission) -> None:
+        """A permission was installed or refreshed."""
+
+    def bound(self, channel: Channel) -> None:
+        """A channel was bound or refreshed, or its time to carry has changed."""
+
+    def unbound(self, channel: Channel) -> None:
+        """A channel no longer carries data."""
+
+    def refused(self, request: "Request", reject: stun.Reject) -> None:
+        """A request was answered by an error."""
+
+
+class Request:
+    """A request on its way through its handler."""
+
+    def __init__(self, message: stun.Message, via: int, source: bytes) -> None:
+        """Take what was received."""
+        self.message = message
+        self.via = via
+        self.source = source
+        self.identity: "Identity | None" = None
+        self.allocation: "Allocation | None" = None
+
+
+class Turn:
+    """The server's state machine."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        families: "tuple[int, ...]",
+        credentials: Credentials,
+        peers: Peers,
+        random: "Callable[[int], bytes]",
+        observer: Observer,
+    ) -> None:
+        """Take limits, relayed families, credentials, the peer policy, a source of random bytes and the observer."""
+        self.limits = limits
+        self.peers = peers
+        self.random = random
+        self.observer = observer
+        self.pool = Pool(limits, families)
+        self.nonces = Nonces(random(32), limits.nonce_lifetime)
+        self.authenticator = Authenticator(credentials, self.nonces)
+        self.strangers = Strangers(limits.unauthenticated_rate, random(8))
+        self.up, self.down = Budget(limits.total_bandwidth), Budget(limits.total_bandwidth)
+        self.clients: dict[int, dict[bytes, Allocation]] = {}
+        self.relayed: dict[bytes, int] = {}  # live relayed addresses, as bound and as announced
+        self.wire_ips: dict[bytes, bytes] = {}  # announced IP address -> bound one, where they differ
+        self.draining = False
+        self.sessions = 0
+        self.due = 0
+        self.dropped: dict[str, int] = {}
+        self._indications = random(8)
+        self._indication_count = 0
+
+    # What the loop calls for every datagram.
+
+    def client(self, packet: memoryview, size: int, via: int, source: bytes, now: int) -> "Datagram | None":
+        """Take a datagram of a client at port||ip from a listener; return the datagram to send."""
+        known = self.clients[via].get(source)
+        if known is None or size < CHANNEL_HEADER_SIZE or packet[0] & 0xC0 != _CHANNEL_BITS:
+            return self._message(packet, size, via, source, now)
+        number, length = unpack_from("!HH", packet)
+        bound = known.channels.get(number)
+        if bound is None or bound.carries_until <= now or length > size - CHANNEL_HEADER_SIZE:
+            return self.drop("channel")
+        known.up_credit -= length
+        if known.up_credit < 0 and not self.draw_up(known, length, now):
+            return None
+        known.up_packets += 1
+        return bound.relay.via, bound.wire, packet[CHANNEL_HEADER_SIZE : CHANNEL_HEADER_SIZE + length]
+
+    def peer(self, index: int, packet: memoryview, size: int, source: bytes, now: int) -> "Datagram | None":
+        """Take a datagram of a peer at port||ip, its payload at HEADROOM; return the datagram to send."""
+        relay = self.pool.relays[index]
+        bound = relay.channels.get(source)
+        if bound is None or bound.carries_until <= now:
+            return indication.data(self, relay, packet, size, source, now)
+        owner = relay.allocation
+        owner.down_credit -= size
+        if owner.down_credit < 0 and not self.draw_down(owner, size, now):
+            return None
+        owner.down_packets += 1
+        pack_into("!HH", packet, _CHANNEL_START, bound.number, size)
+        return owner.via, owner.client, packet[_CHANNEL_START : HEADROOM + size]
+
+    def icmp(self, index: int, peer: bytes, error: bytes, now: int) -> "Datagram | None":
+        """Take an ICMP error about a datagram to a peer: type, code and 4 bytes of error data; return the datagram to send."""
+        return indication.icmp(self, self.pool.relays[index], peer, error, now)
+
+    def tick(self, now: int) -> int:
+        """Reclaim what has expired; return when something expires next, 0 where nothing will."""
+        self.due = 0
+        for relay in self.pool.relays:
+            if relay.expires:
+                self._reclaim(relay, now)
+        return self.due
+
+    # What the loop tells.
+
+    def listen(self, via: int) -> None:
+        """Note a listener's number."""
+        self.clients.setdefault(via, {})
+
+    def opened(self, index: int, address: bytes, announced: bytes) -> None:
+        """Note that the socket of a relay is open: the port||ip it is bound to, and the one that clients are told."""
+        relay = self.pool.relays[index]
+        if announced != address:
+            self.wire_ips[announced[2:]] = address[2:]
+        self.pool.open_relay(relay, address, announced)
+
+    def use(self, limits: Limits, credentials: Credentials, peers: Peers, now: int) -> None:
+        """Take other limits, credentials and peer policy; sessions go on, without the peers that are no longer allowed."""
+        self.limits = limits
+        self.peers = peers
+        self.authenticator.use(credentials)
+        self.nonces.lifetime = limits.nonce_lifetime
+        self.strangers.set_rate(limits.unauthenticated_rate)
+        self.pool.accounts.use(limits)
+        self.up.rate = self.down.rate = limits.total_bandwidth
+        for owner in self.live_sessions():
+            owner.up.rate = owner.down.rate = limits.bandwidth
+            for relay in owner.relays:
+                if relay is not None:
+                    self._revoke_denied(relay)
+
+    def live_sessions(self) -> "list[Allocation]":
+        """Return the allocations that there are."""
+        return [owner for table in self.clients.values() for owner in table.values()]
+
+    # What the handlers share.
+
+    def drop(self, reason: str) -> "Datagram | None":
+        """Count a datagram that is dropped without an answer."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        return None
+
+    def draw_up(self, owner: Allocation, size: int, now: int) -> bool:
+        """Draw credit for the direction to the peers; where there's none, take the packet back."""
+        assert owner.account is not None
+        credit = draw((owner.up, owner.account.up, self.up), -owner.up_credit, now)
+        owner.up_drawn += credit
+        owner.up_credit += credit or size
+        if not credit:
+            self.drop("bandwidth")
+        return bool(credit)
+
+    def draw_down(self, owner: Allocation, size: int, now: int) -> bool:
+        """Draw credit for the direction to the client; where there's none, take the packet back."""
+        assert owner.account is not None
+        credit = draw((owner.down, owner.account.down, self.down), -owner.down_credit, now)
+        owner.down_drawn += credit
+        owner.down_credit += credit or size
+        if not credit:
+            self.drop("bandwidth")
+        return bool(credit)
+
+    def wire(self, ip: bytes) -> bytes:
+        """Return the IP address that a peer has on the wire: for an announced one of ours, the bound one."""
+        return self.wire_ips.get(ip, ip)
+
+    def announced(self, source: bytes) -> bytes:
+        """Return the port||ip by which clients know a peer: for a relayed one of ours, the announced one."""
+        index = self.relayed.get(source)
+        return source if index is None else self.pool.relays[index].announced
+
+    def schedule(self, when: int) -> None:
+        """See to it that tick is called by then."""
+        if not self.due or when < self.due:
+            self.due = when
+
+    def next_transaction(self) -> bytes:
+        """Return cookie and transaction id of an indication: random once, then counted, so never repeated."""
+        self._indication_count += 1
+        return stun.COOKIE + self._indications + (self._indication_count & 0xFFFFFFFF).to_bytes(4, "big")
+
+    def assign(self, relay: Relay, owner: Allocation, expires: int) -> None:
+        """Give a relay to an allocation."""
+        relay.allocation = owner
+        relay.account = owner.account
+        relay.token = b""
+        relay.expires = expires
+        self.relayed[relay.address] = self.relayed[relay.announced] = relay.index
+        self.schedule(expires)
+
+    def release(self, relay: Relay) -> None:
+        """Take a relay back with its permissions and channels; the last one of an allocation ends it."""
+        for bound in list(relay.channels.values()):
+            self.unbind(bound)
+        for permitted in list(relay.permissions.values()):
+            self.revoke(relay, permitted)
+        self.observer.freed(relay)
+        self.relayed.pop(relay.address, None)
+        self.relayed.pop(relay.announced, None)
+        relay.expires = 0
+        owner, relay.allocation = relay.allocation, None
+        if owner is None:
+            self.unreserve(relay)
+        else:
+            owner.relays[FAMILIES.index(relay.family)] = None
+            if owner.expires() == 0:
+                self._end(owner)
+        relay.account = None
+
+    def unreserve(self, relay: Relay) -> None:
+        """Give back the place and the quota that a reservation held."""
+        assert relay.account is not None
+        self.pool.reserved -= 1
+        relay.account.allocations -= 1
+        relay.token = b""
+
+    def end(self, owner: Allocation) -> None:
+        """End an allocation with all that it has."""
+        for relay in list(owner.relays):
+            if relay is not None:
+                self.release(relay)
+
+    def renew(self, bound: Channel) -> None:
+        """Compute anew until when a channel carries data, and tell."""
+        bound.renew()
+        self.observer.bound(bound)
+
+    def unbind(self, bound: Channel) -> None:
+        """Forget a channel."""
+        self.observer.unbound(bound)
+        del bound.relay.channels[bound.wire]
+        del bound.relay.allocation.channels[bound.number]
+        self.pool.give_channel(bound)
+
+    def revoke(self, relay: Relay, permitted: Permission) -> None:
+        """Forget a permission; the channels that leant on it stay bound without it."""
+        for bound in relay.channels.values():
+            if bound.permission is permitted:
+                bound.permission = NO_PERMISSION
+                self.renew(bound)
+        del relay.permissions[permitted.ip]
+        self.pool.give_permission(permitted)
+
+    def _revoke_denied(self, relay: Relay) -> None:
+        for bound in list(relay.channels.values()):
+            if self.peers.denies_transport(bound.peer, self.relayed):
+                self.unbind(bound)
+        for permitted in list(relay.permissions.values()):
+            if self.peers.denies(permitted.ip):
+                self.revoke(relay, permitted)
+
+    # Requests.
+
+    def _message(self, packet: memoryview, size: int, via: int, source: bytes, now: int) -> "Datagram | None":
+        try:
+            message = stun.Message(bytes(packet[:size]))
+        except stun.Malformed as malformed:
+            return self.drop(malformed.args[0])
+        if message.message_class == stun.INDICATION:
+            return indication.send(self, message, via, source, now)
+        if message.message_class != stun.REQUEST:
+            return self.drop("response")
+        request = Request(message, via, source)
+        if message.method == stun.BINDING:
+            return self._binding(request, now)
+        if message.method not in METHODS or message.classic:
+            return self.drop("method")
+        return self._request(request, now)
+
+    def _binding(self, request: Request, now: int) -> "Datagram | None":
+        """Answer a Binding request (RFC 8489 §12), also of a client that knows RFC 3489 only."""
+        if not self.strangers.charge(request.source, now):
+            return self.drop("over budget")
+        message = request.message
+        if message.unknown:
+            return self._reject(request, self._unknown(message))
+        if message.classic:
+            value = (stun.MAPPED_ADDRESS, stun.encode_address(request.source))
+        else:
+            value = (stun.XOR_MAPPED_ADDRESS, stun.encode_xor_address(request.source, message.transaction))
+        return self._answer(request, stun.SUCCESS, [value])
+
+    def _request(self, request: Request, now: int) -> "Datagram | None":
+        """Authenticate a request, let its handler decide, and sign the answer (RFC 8656 §5)."""
+        handler, needs_allocation = METHODS[request.message.method]
+        request.allocation = self.live_allocation(request.via, request.source, now)
+        if request.allocation is None and not self.strangers.admits(request.source, now):
+            return self.drop("over budget")
+        try:
+            self._identify(request, now)
+        except stun.Reject as reject:
+            if not self.strangers.charge(request.source, now):
+                return self.drop("over budget")
+            return self._reject(request, reject)
+        try:
+            self._check(request, needs_allocation)
+            return self._answer(request, stun.SUCCESS, handler(self, request, now))
+        except stun.Reject as reject:
+            return self._reject(request, reject)
+
+    def live_allocation(self, via: int, source: bytes, now: int) -> "Allocation | None":
+        """Return the allocation of a 5-tuple; one that has expired is ended first."""
+        owner = self.clients[via].get(source)
+        if owner is not None and owner.expires() <= now:
+            self.end(owner)
+            return None
+        return owner
+
+    def _identify(self, request: Request, now: int) -> None:
+        known = request.allocation.identity if request.allocation else None
+        request.identity = self.authenticator.identify(request.message, request.source, now, known)
+
+    def _check(self, request: Request, needs_allocation: bool) -> None:
+        """Do the checks that all methods share: unknown attributes, 5-tuple, user (RFC 8489 §6.3.1, RFC 8656 §5)."""
+        if request.message.unknown:
+            raise self._unknown(request.message)
+        if not needs_allocation:
+            return
+        if request.allocation is None:
+            raise stun.Reject(437, "no allocation")
+        if request.allocation.identity.user != request.identity.user:
+            raise stun.Reject(441, "allocation of another user")
+
+    def _unknown(self, message: stun.Message) -> stun.Reject:
+        listed = b"".join([kind.to_bytes(2, "big") for kind in message.unknown])
+        return stun.Reject(420, "unknown attributes", [(stun.UNKNOWN_ATTRIBUTES, listed)])
+
+    def _reject(self, request: Request, reject: stun.Reject) -> "Datagram":
+        self.observer.refused(request, reject)
+        error = (stun.ERROR_CODE, stun.encode_error(reject.code))
+        return self._answer(request, stun.ERROR, [error] + reject.attributes)
+
+    def _answer(self, request: Request, answer_class: int, attributes: "Attributes") -> "Datagram":
+        message, identity = request.message, request.identity
+        data = stun.encode(
+            message.method | answer_class,
+            message.transaction,
+            attributes,
+            identity.integrity if identity else 0,
+            identity.key if identity else b"",
+            stun.FINGERPRINT in message.attributes,
+        )
+        return request.via, request.source, data
+
+    # Reclaiming.
+
+    def _reclaim(self, relay: Relay, now: int) -> None:
+        if relay.expires <= now:
+            self.release(relay)
+            return
+        self.schedule(relay.expires)
+        self.forget_expired(relay, now)
+        for permitted in relay.permissions.values():
+            self.schedule(permitted.expires)
+
+    def forget_expired(self, relay: Relay, now: int) -> None:
+        """Take back the channels and permissions of a relay that nobody needs any longer."""
+        for bound in list(relay.channels.values()):
+            if not bound.is_kept(now):
+                self.unbind(bound)
+        for permitted in list(relay.permissions.values()):
+            if permitted.expires <= now:
+                self.revoke(relay, permitted)
+
+    def _end(self, owner: Allocation) -> None:
+        assert owner.account is not None
+        del self.clients[owner.via][owner.client]
+        owner.account.allocations -= 1
+        self.pool.give_allocation(owner)

@@ -1,0 +1,120 @@
+"""What the control socket's commands do: look at the relay, end sessions, drain, reload.
+
+Rule 1: a command takes the request's JSON object and returns the answer's; ControlError says what can't be done.
+Rule 2: names and units stand in the keys: …_bytes, …_seconds, …_packets.
+"""
+
+from edgeturn import __version__, seam
+from edgeturn.protocol import address
+from edgeturn.protocol.pool import Allocation
+from edgeturn.relay.control import ControlError
+from edgeturn.relay.log import printable
+from edgeturn.relay.uci import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.relay.control import Command
+    from edgeturn.relay.daemon import Daemon
+
+
+class Administration:
+    """The commands of one daemon."""
+
+    def __init__(self, daemon: "Daemon") -> None:
+        """Take the daemon."""
+        self._daemon = daemon
+
+    def commands(self) -> "dict[str, Command]":
+        """Return what to call for each command."""
+        return {
+            "status": self.status,
+            "sessions": self.sessions,
+            "kick": self.kick,
+            "drain": self.drain,
+            "reload": self.reload,
+        }
+
+    def status(self, request: "dict[str, object]") -> "dict[str, object]":
+        """Return what the relay is and does."""
+        daemon, turn = self._daemon, self._daemon.turn
+        live = turn.live_sessions()
+        return {
+            "version": __version__,
+            "interpreter": seam.INTERPRETER,
+            "process": seam.process_id(),
+            "configuration": daemon.settings.file,
+            "realm": daemon.settings.text("realm"),
+            "uptime_seconds": seam.wall() - daemon.started,
+            "listening": [address.format(each) for each in daemon.listening],
+            "relay_addresses": [address.format_ip(ip) for ips in daemon.relay_ips.values() for ip in ips],
+            "draining": turn.draining,
+            "allocations": len(live),
+            "reservations": turn.pool.reserved,
+            "max_allocations": len(turn.pool.allocations),
+            "allocated_ever": daemon.statistics.allocated_ever,
+            "traffic": daemon.statistics.traffic(live),
+            "refused": {str(code): count for code, count in daemon.statistics.refused_codes.items()},
+            "dropped": dict(turn.dropped),
+            "unsent_packets": daemon.loop.unsent,
+            "heap_bytes": seam.heap_bytes(),
+        }
+
+    def sessions(self, request: "dict[str, object]") -> "dict[str, object]":
+        """Return every live allocation."""
+        now = self._daemon.loop.now
+        return {"sessions": [_describe(owner, now) for owner in self._daemon.turn.live_sessions()]}
+
+    def kick(self, request: "dict[str, object]") -> "dict[str, object]":
+        """End sessions, by number or by user."""
+        session, user = request.get("session"), request.get("user")
+        if session is None and user is None:
+            raise ControlError("kick needs a session or a user")
+        ended = []
+        for owner in self._daemon.turn.live_sessions():
+            if owner.session == session or (user is not None and user in _names(owner)):
+                ended.append(owner.session)
+                self._daemon.turn.end(owner)
+        if not ended:
+            raise ControlError("no such session")
+        return {"ended": ended}
+
+    def drain(self, request: "dict[str, object]") -> "dict[str, object]":
+        """Admit no new allocations, and end when there are none left."""
+        self._daemon.turn.draining = True
+        return {"allocations": len(self._daemon.turn.live_sessions())}
+
+    def reload(self, request: "dict[str, object]") -> "dict[str, object]":
+        """Apply the configuration that the request carries, or the file."""
+        text = request.get("configuration")
+        try:
+            if not isinstance(text, str):
+                text = self._daemon.read_file()
+            return self._daemon.reload(text)
+        except ConfigError as error:
+            raise ControlError(f"nothing was changed: {error}")
+
+
+def _names(owner: Allocation) -> "tuple[str, ...]":
+    """Return the names under which a session's user may be called."""
+    if owner.identity is None:
+        return ()
+    return printable(owner.identity.user), printable(owner.identity.account)
+
+
+def _describe(owner: Allocation, now: int) -> "dict[str, object]":
+    relays = [relay for relay in owner.relays if relay]
+    return {
+        "session": owner.session,
+        "user": _names(owner)[0],
+        "client": address.format(owner.client),
+        "relayed": [address.format(relay.announced) for relay in relays],
+        "age_seconds": now - owner.created,
+        "expires_seconds": owner.expires() - now,
+        "permissions": owner.count_permissions(),
+        "channels": len(owner.channels),
+        "peers": [address.format(bound.peer) for bound in owner.channels.values()],
+        "up_packets": owner.up_packets,
+        "up_bytes": owner.up_bytes(),
+        "down_packets": owner.down_packets,
+        "down_bytes": owner.down_bytes(),
+    }

@@ -1,0 +1,155 @@
+"""The control socket: a Unix socket, one JSON document a request, one an answer, each ended by a newline.
+
+Rule 1: the file's mode is 0600; there is no other administrative surface.
+Rule 2: connections are few and bounded in size; the oldest gives way.
+Rule 3: a request that is no request gets {"ok": false, "error": one sentence}.
+"""
+
+import json
+import os
+import socket
+
+from edgeturn import seam
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command = Callable[[dict[str, object]], dict[str, object]]
+
+_CONNECTIONS = 4
+_REQUEST_SIZE = 262144  # a whole configuration fits
+_PIECE = 4096
+_SOCKET_MODE = 0o600
+
+
+class ControlError(Exception):
+    """What a request asks that can't be done, in one sentence."""
+
+
+class _Connection:
+    def __init__(self, sock: "seam.Socket") -> None:
+        self.sock = sock
+        self.received = bytearray()
+        self.answer = b""
+
+
+class Control:
+    """Serves the control socket in the loop."""
+
+    def __init__(self, path: str, poller: "seam.Poller", commands: "dict[str, Command]") -> None:
+        """Take path, poller, and what to call for each command."""
+        self._path = path
+        self._poller = poller
+        self._commands = commands
+        self._connections: list[_Connection] = []
+        self._listener = _bind(path)
+        poller.register(self._listener, self._accept)
+
+    def close(self) -> None:
+        """Close everything and remove the socket's file."""
+        for connection in list(self._connections):
+            self._drop(connection)
+        self._poller.unregister(self._listener)
+        self._listener.close()
+        try:
+            os.remove(self._path)
+        except OSError:  # after dropping privileges the folder may no longer be ours; the next start replaces the file
+            pass
+
+    def _accept(self, events: int) -> None:
+        try:
+            sock = self._listener.accept()[0]
+        except OSError:
+            return
+        sock.setblocking(False)
+        if len(self._connections) >= _CONNECTIONS:
+            self._drop(self._connections[0])
+        connection = _Connection(sock)
+        self._connections.append(connection)
+        self._poller.register(sock, lambda events: self._ready(connection))
+
+    def _ready(self, connection: _Connection) -> None:
+        try:
+            if connection.answer:
+                self._write(connection)
+            else:
+                self._read(connection)
+        except OSError as error:
+            if error.args[0] != seam.EAGAIN:
+                self._drop(connection)
+
+    def _read(self, connection: _Connection) -> None:
+        data = connection.sock.recv(_PIECE)
+        connection.received += data
+        if connection.received.endswith(b"\n"):
+            connection.answer = json.dumps(self._execute(bytes(connection.received))).encode() + b"\n"
+            self._poller.register(connection.sock, lambda events: self._ready(connection), True)
+            self._write(connection)
+        elif not data or len(connection.received) > _REQUEST_SIZE:
+            self._drop(connection)
+
+    def _write(self, connection: _Connection) -> None:
+        sent = connection.sock.send(connection.answer[:_REQUEST_SIZE])
+        connection.answer = connection.answer[sent:]
+        if not connection.answer:
+            self._drop(connection)
+
+    def _execute(self, request: bytes) -> "dict[str, object]":
+        try:
+            document = json.loads(request.decode())
+            name = document["command"] if isinstance(document, dict) else ""
+            command = self._commands.get(name)
+            if command is None:
+                raise ControlError("no such command; there are " + ", ".join(sorted(self._commands)))
+            answer = command(document)
+        except ControlError as error:
+            return {"ok": False, "error": error.args[0]}
+        except (ValueError, KeyError, TypeError):
+            return {"ok": False, "error": "the request is no JSON object with a 'command'"}
+        answer["ok"] = True
+        return answer
+
+    def _drop(self, connection: _Connection) -> None:
+        self._poller.unregister(connection.sock)
+        connection.sock.close()
+        if connection in self._connections:
+            self._connections.remove(connection)
+
+
+def _bind(path: str) -> "seam.Socket":
+    """Return a listening Unix socket; OSError where it can't be had. What a dead relay left behind is replaced."""
+    _make_folder(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if _is_served(path):
+        raise OSError(seam.EADDRINUSE, "another relay uses this control socket")
+    try:
+        os.remove(path)
+    except OSError:
+        pass
+    sock.bind(seam.unix_name(path))
+    seam.set_mode(path, _SOCKET_MODE)
+    sock.listen(_CONNECTIONS)
+    sock.setblocking(False)
+    return sock
+
+
+def _make_folder(path: str) -> None:
+    folder = path.rpartition("/")[0]
+    try:
+        os.mkdir(folder)
+        seam.set_mode(folder, 0o755)
+    except OSError:
+        pass  # it's there already, or bind will say what is wrong
+
+
+def _is_served(path: str) -> bool:
+    """Say whether a relay that lives answers on a Unix socket."""
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        probe.connect(seam.unix_name(path))
+        return True
+    except OSError:
+        return False
+    finally:
+        probe.close()

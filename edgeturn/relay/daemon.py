@@ -1,0 +1,258 @@
+"""The daemon: puts configuration, core, sockets, log and control socket together, and changes them while it runs.
+
+Rule 1: everything that can fail is done before the first status line; what fails is a StartError in one sentence.
+Rule 2: a reload checks all of the new configuration first, changes nothing where it's wrong, and drops no allocation.
+"""
+
+from edgeturn import seam
+from edgeturn.protocol import address
+from edgeturn.protocol.address import family
+from edgeturn.protocol.pool import Relay
+from edgeturn.protocol.turn import Observer, Turn
+from edgeturn.relay import configuration, network, options
+from edgeturn.relay.administration import Administration
+from edgeturn.relay.configuration import Configuration
+from edgeturn.relay.control import Control
+from edgeturn.relay.log import Log, LogObserver
+from edgeturn.relay.loop import Loop
+from edgeturn.relay.observers import Observers
+from edgeturn.relay.passwd import find_user
+from edgeturn.relay.relays import RelaySockets, StartError
+from edgeturn.relay.statistics import Statistics
+
+_LOOPBACK = b"\x7f\x00\x00\x01"
+_LIVE_LIMITS = (
+    "user_quota",
+    "peers_per_minute",
+    "bandwidth",
+    "user_bandwidth",
+    "total_bandwidth",
+    "unauthenticated_rate",
+    "default_lifetime",
+    "max_lifetime",
+    "nonce_lifetime",
+    "wide_channels",
+)
+
+
+class _SocketObserver(Observer):
+    """Polls the sockets of relays that are in use."""
+
+    def __init__(self, daemon: "Daemon") -> None:
+        self._daemon = daemon
+
+    def allocated(self, relay: Relay) -> None:
+        if relay.allocation is not None:
+            self._daemon.loop.start_relay(relay.index)
+
+    def freed(self, relay: Relay) -> None:
+        self._daemon.loop.stop_relay(relay.index)
+
+
+class Daemon:
+    """A relay that runs."""
+
+    def __init__(self, settings: Configuration) -> None:
+        """Open everything that a configuration asks for; StartError where that fails."""
+        self.settings = settings
+        self.log = _open_log(settings)
+        self.started = seam.wall()
+        self.statistics = Statistics()
+        self.interfaces = network.interfaces()
+        self.relay_ips = self._find_relay_ips()
+        observers = Observers([_SocketObserver(self), LogObserver(self.log), self.statistics])
+        self.turn = Turn(
+            settings.limits(),
+            tuple(sorted(self.relay_ips)),
+            settings.credentials(seam.random_bytes),
+            self._peers(settings),
+            seam.random_bytes,
+            observers,
+        )
+        self.relays = RelaySockets(self.turn, settings, self.relay_ips)
+        self.loop = Loop(self.turn, self.relays)
+        self.loop.before_wait = self._before_wait
+        self.relays.open_all()
+        self.listening = self._listen()
+        self._reload_wanted = False
+        self._catch_signals()
+        self.control = self._open_control()
+        self._drop_privileges()
+
+    def run(self) -> None:
+        """Serve until a signal or a finished drain ends it."""
+        seam.write_error(self._ready_line() + "\n")
+        try:
+            self.loop.run()
+        finally:
+            self.control.close()
+            self.loop.close()
+        self.log.write("info", "stopped")
+
+    def reload(self, text: str) -> "dict[str, object]":
+        """Apply a configuration given as text; return what was applied and what waits for a restart."""
+        new = Configuration(text, self.settings.file)
+        changed = self.settings.changes(new)
+        waits = [name for name in changed if not _is_live(name)]
+        self.interfaces = network.interfaces()
+        self._apply(new)
+        self.settings = new
+        applied = [name for name in changed if name not in waits]
+        self.log.write("info", f"reloaded applied={_listed(applied)} needs-restart={_listed(waits)}")
+        return {"applied": applied, "needs_restart": waits}
+
+    def read_file(self) -> str:
+        """Return the text of the configuration file; ConfigError where it can't be read, as after dropping privileges."""
+        try:
+            return configuration.read_text(self.settings.file)
+        except configuration.ConfigError as error:
+            if seam.user_id() == 0 or not self.settings.text("user"):
+                raise
+            hint = f"user '{self.settings.text('user')}' may not read it; call `edgeturn reload` as root instead"
+            raise configuration.ConfigError(error.file, 0, f"{error.message}; {hint}")
+
+    def reload_file(self) -> None:
+        """Apply the configuration file, on SIGHUP."""
+        try:
+            self.reload(self.read_file())
+        except configuration.ConfigError as error:
+            self.log.write("error", f"not reloaded, nothing was changed: {error}")
+
+    def stop(self) -> None:
+        """End the loop after this turn of it."""
+        self.loop.running = False
+
+    # Starting.
+
+    def _find_relay_ips(self) -> "dict[int, list[bytes]]":
+        """Return the IP addresses to relay from, by family: those that are written, else those that the routes use."""
+        ips = self.settings.items("relay_address") or network.default_sources()
+        if not ips:
+            ips = [interface.ip for interface in self.interfaces if interface.ip == _LOOPBACK]
+            self.log.write("warning", "no route to the internet: relaying on the loopback address only")
+        found: dict[int, list[bytes]] = {}
+        for ip in ips:
+            assert isinstance(ip, bytes)
+            found.setdefault(family(ip), []).append(ip)
+        return found
+
+    def _listen(self) -> "list[bytes]":
+        """Open the listeners; return their addresses."""
+        wanted = [each for each in self.settings.items("listen") if isinstance(each, bytes)]
+        if not wanted:
+            port = options.DEFAULT_PORT
+            wanted = [address.join(bytes(size), port) for size in (address.IPV4_SIZE, address.IPV6_SIZE)]
+        opened: list[bytes] = []
+        for each in wanted:
+            for listening in self._expand(each):
+                if listening not in opened:
+                    self.loop.add_listener(_listener(listening))
+                    opened.append(listening)
+        if not opened:
+            raise StartError("no address to listen on")
+        return opened
+
+    def _expand(self, listening: bytes) -> "list[bytes]":
+        """Return a listening address, or for a wildcard every address of its family.
+
+        One socket an address, so that an answer leaves from the address that was asked (RFC 8489 §6.3.1.2).
+        """
+        ip = address.ip_of(listening)
+        if any(ip):
+            return [listening]
+        mine = [each.ip for each in self.interfaces if len(each.ip) == len(ip) and not each.is_link_local()]
+        return [address.join(each, address.port_of(listening)) for each in mine]
+
+    def _peers(self, settings: Configuration) -> "configuration.Peers":
+        peers = settings.peers()
+        relay_ips = [ip for ips in self.relay_ips.values() for ip in ips]
+        announced = [settings.announced(ip) for ip in relay_ips]
+        peers.set_local(
+            [interface.ip for interface in self.interfaces] + announced,
+            [interface.subnet() for interface in self.interfaces if interface.length < 8 * len(interface.ip)],
+        )
+        peers.set_relays(set(relay_ips + announced))
+        return peers
+
+    def _catch_signals(self) -> None:
+        if not seam.SIGNALS:
+            return
+        self._wakeup = seam.Wakeup()
+        self.loop.poller.register(self._wakeup.sock, lambda events: self._wakeup.clear())
+        seam.catch_signals((seam.SIGINT, seam.SIGTERM, seam.SIGHUP), self._signalled)
+
+    def _signalled(self, number: int) -> None:
+        if number == seam.SIGHUP:
+            self._reload_wanted = True
+        else:
+            self.loop.running = False
+        self._wakeup.wake()
+
+    def _open_control(self) -> Control:
+        path = self.settings.text("control")
+        try:
+            return Control(path, self.loop.poller, Administration(self).commands())
+        except OSError as error:
+            raise StartError(f"can't open the control socket {path}: {seam.reason(error)}")
+
+    def _drop_privileges(self) -> None:
+        name = self.settings.text("user")
+        if not name or seam.user_id() != 0:
+            return
+        if not seam.PRIVILEGES:
+            raise StartError("option 'user' needs an interpreter with ffi")
+        ids = find_user(name)
+        if ids is None:
+            raise StartError(f"option 'user': there is no user '{name}'")
+        seam.drop_privileges(ids[0], ids[1])
+
+    def _ready_line(self) -> str:
+        places = ", ".join([address.format(each) for each in self.listening])
+        relays = ", ".join([address.format_ip(ip) for ips in self.relay_ips.values() for ip in ips])
+        return f"edgeturn ready on {places}; relaying from {relays}; {seam.INTERPRETER}"
+
+    # Running.
+
+    def _before_wait(self) -> None:
+        self.turn.authenticator.wall_offset = seam.wall() - self.loop.now
+        if self._reload_wanted:
+            self._reload_wanted = False
+            self.reload_file()
+        if self.turn.draining and not self.turn.live_sessions():
+            self.log.write("info", "drained")
+            self.stop()
+
+    def _apply(self, new: Configuration) -> None:
+        limits = self.turn.limits
+        for name in _LIVE_LIMITS:
+            setattr(limits, name, new.values[name])
+        self.turn.use(limits, new.credentials(seam.random_bytes), self._peers(new), self.loop.now)
+        self.log.set_level(new.text("log_level"))
+
+
+def _open_log(settings: Configuration) -> Log:
+    try:
+        return Log(settings.text("log_level"), settings.text("log"))
+    except OSError as error:
+        raise StartError(f"can't write to syslog: {seam.reason(error)}")
+
+
+def _listener(listening: bytes) -> "seam.Socket":
+    """Return a socket bound to a listening address."""
+    sock = seam.udp_socket(address.ip_of(listening))
+    try:
+        sock.bind(seam.native(listening))
+    except OSError as error:
+        sock.close()
+        hint = "; is another TURN server running?" if error.args[0] == seam.EADDRINUSE else ""
+        raise StartError(f"can't listen on {address.format(listening)}: {seam.reason(error)}{hint}")
+    return sock
+
+
+def _is_live(name: str) -> bool:
+    option = options.find("relay", name)
+    return option is None or option.live
+
+
+def _listed(names: "list[str]") -> str:
+    return ",".join([name.replace(" ", "-") for name in names]) or "-"

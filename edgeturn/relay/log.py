@@ -1,0 +1,142 @@
+"""The log: one line an event, what a person can act on.
+
+    LEVEL EVENT name=value name=value …
+
+Rule 1: error needs a hand, warning may need one, info is what happened, debug is every answer.
+Rule 2: a first 401 is a challenge, part of every login, and no event above debug.
+Rule 3: what strangers cause is said once a window for each of a bounded number of sources.
+"""
+
+import socket
+
+from edgeturn import seam
+from edgeturn.protocol import address, stun
+from edgeturn.protocol.pool import Channel, Permission, Relay
+from edgeturn.protocol.turn import Observer, Request
+from edgeturn.relay.options import LEVELS
+
+_WINDOW = 60  # seconds in which the same failed login is said once
+_REMEMBERED = 64
+_SYSLOG = "/dev/log"
+_DAEMON = 3 << 3  # RFC 5424 §6.2.1, facility system daemons
+_SEVERITIES = {"error": 3, "warning": 4, "info": 6, "debug": 7}
+_METHODS = {
+    stun.BINDING: "Binding",
+    stun.ALLOCATE: "Allocate",
+    stun.REFRESH: "Refresh",
+    stun.CREATE_PERMISSION: "CreatePermission",
+    stun.CHANNEL_BIND: "ChannelBind",
+}
+
+
+class Log:
+    """Writes lines to standard error or to syslog."""
+
+    def __init__(self, level: str, target: str = "stderr") -> None:
+        """Take the least important level that is written, and where to."""
+        self.set_level(level)
+        self._socket = None
+        if target == "syslog":
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.connect(seam.unix_name(_SYSLOG))
+
+    def set_level(self, level: str) -> None:
+        """Take another level."""
+        self._level = LEVELS.index(level)
+
+    def writes(self, level: str) -> bool:
+        """Say whether lines of a level are written."""
+        return LEVELS.index(level) <= self._level
+
+    def write(self, level: str, text: str) -> None:
+        """Write a line."""
+        if not self.writes(level):
+            return
+        if self._socket is None:
+            seam.write_error(level + " " + text + "\n")
+            return
+        try:
+            self._socket.send(f"<{_DAEMON | _SEVERITIES[level]}>edgeturn: {text}".encode())
+        except OSError:  # syslog restarts now and then; the relay goes on
+            pass
+
+
+class LogObserver(Observer):
+    """Logs what the core tells."""
+
+    def __init__(self, log: Log) -> None:
+        """Take where to."""
+        self._log = log
+        self._failed: set[tuple[bytes, bytes]] = set()
+        self._window = 0
+
+    def allocated(self, relay: Relay) -> None:
+        owner = relay.allocation
+        if owner is not None and owner.identity is not None:
+            seconds = relay.expires - owner.created
+            self._log.write("info", f"allocated {_session(relay)} relayed={address.format(relay.announced)} lifetime={seconds}")
+
+    def freed(self, relay: Relay) -> None:
+        owner = relay.allocation
+        if owner is None:
+            self._log.write("info", f"reservation-ended relayed={address.format(relay.announced)}")
+            return
+        counters = (
+            f"up={owner.up_packets}/{owner.up_bytes()} down={owner.down_packets}/{owner.down_bytes()} packets/bytes"
+        )
+        self._log.write("info", f"freed {_session(relay)} relayed={address.format(relay.announced)} {counters}")
+
+    def permitted(self, relay: Relay, permission: Permission) -> None:
+        if self._log.writes("debug"):
+            self._log.write("debug", f"permitted {_session(relay)} peer={address.format_ip(permission.ip)}")
+
+    def bound(self, channel: Channel) -> None:
+        if self._log.writes("debug"):
+            peer = address.format(channel.peer)
+            self._log.write("debug", f"bound {_session(channel.relay)} channel={channel.number:#06x} peer={peer}")
+
+    def unbound(self, channel: Channel) -> None:
+        if self._log.writes("debug"):
+            self._log.write("debug", f"unbound {_session(channel.relay)} channel={channel.number:#06x}")
+
+    def refused(self, request: Request, reject: stun.Reject) -> None:
+        level = "info"
+        if not reject.detail or reject.code == 438:
+            level = "debug"  # the challenge and the stale nonce belong to every session
+        elif reject.code == 401:
+            level = "warning"
+        name = request.message.attributes.get(stun.USERNAME, b"")
+        if level == "warning" and not self._is_news(name, request.source):
+            return
+        user = request.identity.user if request.identity else name
+        reason = f" reason='{reject.detail}'" if reject.detail else ""
+        peer = f" peer={address.format_ip(reject.peer)}" if reject.peer else ""
+        event = "challenged" if level == "debug" else "refused"
+        method = _METHODS.get(request.message.method, "request")
+        client = address.format(request.source)
+        self._log.write(level, f"{event} {method} code={reject.code} client={client} user={printable(user)}{peer}{reason}")
+
+    def _is_news(self, name: bytes, source: bytes) -> bool:
+        """Say whether a failed login was not yet said in this window."""
+        window = seam.clock() // _WINDOW
+        if window != self._window or len(self._failed) >= _REMEMBERED:
+            self._window = window
+            self._failed.clear()
+        key = (name, address.ip_of(source))
+        if key in self._failed:
+            return False
+        self._failed.add(key)
+        return True
+
+
+def _session(relay: Relay) -> str:
+    owner = relay.allocation
+    if owner is None or owner.identity is None:
+        return "session=0"
+    return f"session={owner.session} user={printable(owner.identity.user)} client={address.format(owner.client)}"
+
+
+def printable(name: bytes) -> str:
+    """Return a name that a stranger may have chosen as text without spaces and control characters, for one line."""
+    shown = "".join([chr(byte) if 0x20 < byte < 0x7F else f"%{byte:02x}" for byte in name[:64]])
+    return shown or "-"

@@ -1,0 +1,192 @@
+"""The loop: waits for sockets, hands each datagram to the core, sends what the core returns.
+
+Rule 1: a socket that is ready is read until it is empty, but at most BURST times, so that nobody delays the others for long.
+Rule 2: OSError ends here; a datagram that can't be sent is dropped and counted.
+Rule 3: the clock is read once a wake-up.
+"""
+
+from edgeturn import seam
+from edgeturn.protocol.limits import HEADROOM
+from edgeturn.protocol.turn import Turn
+from edgeturn.relay.relays import RelaySockets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Handler = Callable[[int], None]
+
+BURST = 64
+_LONGEST_WAIT = 30  # seconds; the wall clock is compared at least as often
+_RETRY = 5  # seconds until a relay without a port is tried again
+_DATAGRAM_SIZE = 65535
+
+
+class Loop:
+    """Sockets around a Turn."""
+
+    def __init__(self, turn: Turn, relays: RelaySockets) -> None:
+        """Take the core and its relay sockets, which aren't open yet."""
+        self.turn = turn
+        self.relays = relays
+        self.now = seam.clock()
+        self.poller = seam.Poller()
+        self.running = True
+        self.unsent = 0
+        self.before_wait: "Callable[[], None]" = lambda: None
+        self._buffer = bytearray(HEADROOM + _DATAGRAM_SIZE + 4)
+        self._packet = memoryview(self._buffer)
+        self._addresses = seam.Addresses()
+        self._natives = seam.Natives()
+        self._send: "list[Callable[..., object]]" = [self._send_nothing] * (2 * len(relays.sockets))
+        relays.on_open = self._relay_opened
+
+    def add_listener(self, sock: "seam.Socket") -> int:
+        """Serve clients on a bound socket; return the listener's number."""
+        via = len(self._send)
+        self._send.append(sock.sendto)
+        self.turn.listen(via)
+        self.poller.register(sock, self._listener(sock, via))
+        return via
+
+    def start_relay(self, index: int) -> None:
+        """Serve the peers of a relay that was just given to a client."""
+        self.relays.drain(index)
+        sock = self.relays.sockets[index]
+        assert sock is not None
+        self.poller.register(sock, self._relay(sock, index))
+
+    def stop_relay(self, index: int) -> None:
+        """Serve the peers of a relay no longer; its port is changed before the next wait."""
+        sock = self.relays.sockets[index]
+        if sock is not None:
+            self.poller.unregister(sock)
+        self.relays.worn.append(index)
+
+    def run(self) -> None:
+        """Serve until `running` is cleared."""
+        while self.running:
+            if self.relays.worn:
+                self.relays.renew()
+            self.before_wait()
+            ready = self.poller.wait(self._timeout())
+            self.now = seam.clock()
+            for handler, events in ready:
+                if handler is not None:
+                    handler(events)
+            if self.turn.due and self.now >= self.turn.due:
+                self.turn.tick(self.now)
+
+    def close(self) -> None:
+        """Close the relay sockets."""
+        for index in range(len(self.relays.sockets)):
+            self.relays.close(index)
+
+    def _timeout(self) -> int:
+        """Return how long to wait, in milliseconds."""
+        seconds = _RETRY if self.relays.worn else _LONGEST_WAIT
+        if self.turn.due:
+            seconds = min(seconds, max(self.turn.due - self.now, 0))
+        return 1000 * seconds
+
+    def _listener(self, sock: "seam.Socket", via: int) -> "Handler":
+        """Return what reads a listener; its names are locals because it runs for every packet."""
+        receive = seam.receiver(sock, self._buffer, 0)
+        packet, addresses, natives, send = self._packet, self._addresses, self._natives, self._send
+        client = self.turn.client
+        burst = 1
+
+        def ready(events: int) -> None:
+            nonlocal burst
+            now = self.now
+            for done in range(burst):
+                try:
+                    size, source = receive()
+                except OSError:
+                    burst = done or 1
+                    return
+                answer = client(packet, size, via, addresses[source], now)
+                if answer is not None:
+                    out, destination, data = answer
+                    try:
+                        send[out](data, natives[destination])
+                    except OSError:
+                        self._deliver(out, destination, data)
+            burst = min(2 * burst, BURST)  # reading until it's empty costs an exception, worth it only under load
+
+        return ready
+
+    def _relay(self, sock: "seam.Socket", index: int) -> "Handler":
+        """Return what reads a relay socket."""
+        receive = seam.receiver(sock, self._buffer, HEADROOM)
+        packet, addresses, natives, send = self._packet, self._addresses, self._natives, self._send
+        peer = self.turn.peer
+        burst = 1
+
+        def ready(events: int) -> None:
+            nonlocal burst
+            if events & seam.POLLERR:
+                self._read_errors(sock, index)
+            now = self.now
+            for done in range(burst):
+                try:
+                    size, source = receive()
+                except OSError:
+                    burst = done or 1
+                    return
+                answer = peer(index, packet, size, addresses[source], now)
+                if answer is not None:
+                    out, destination, data = answer
+                    try:
+                        send[out](data, natives[destination])
+                    except OSError:
+                        self._deliver(out, destination, data)
+            burst = min(2 * burst, BURST)
+
+        return ready
+
+    def _read_errors(self, sock: "seam.Socket", index: int) -> None:
+        """Pass on the ICMP errors of a relay socket (RFC 8656 §11.5)."""
+        for _ in range(BURST):
+            error = seam.read_error(sock)
+            if error is None:
+                return
+            destination, kind, code, information = error
+            if kind == seam.NOT_ICMP:
+                continue
+            report = bytes([kind, code]) + information.to_bytes(4, "big")
+            answer = self.turn.icmp(index, seam.address_of(destination), report, self.now)
+            if answer is not None:
+                out, client, data = answer
+                self._deliver(out, client, data)
+
+    def _deliver(self, out: int, destination: bytes, data: "bytes | memoryview") -> None:
+        """Send, if need be twice: with IP_RECVERR a send may report the error of an earlier one instead of sending."""
+        for _ in range(2):
+            try:
+                self._send[out](data, self._natives[destination])
+                return
+            except OSError:
+                pass
+        self.unsent += 1
+
+    def _relay_opened(self, index: int) -> None:
+        sock = self.relays.sockets[index]
+        assert sock is not None
+        self._send[2 * index] = sock.sendto
+        self._send[2 * index + 1] = self._unfragmented(sock)
+
+    def _unfragmented(self, sock: "seam.Socket") -> "Callable[..., object]":
+        """Return what sends a datagram with DF."""
+
+        def send(data: "bytes | memoryview", destination: object) -> None:
+            seam.set_dont_fragment(sock, True)
+            try:
+                sock.sendto(data, destination)
+            finally:
+                seam.set_dont_fragment(sock, False)
+
+        return send
+
+    def _send_nothing(self, data: object, destination: object) -> None:
+        raise OSError(seam.EAGAIN)

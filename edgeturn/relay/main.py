@@ -1,0 +1,24 @@
+"""Starting the daemon from a configuration file, with one sentence for everything that keeps it from starting."""
+
+from edgeturn import seam
+from edgeturn.relay import configuration
+from edgeturn.relay.daemon import Daemon
+from edgeturn.relay.relays import StartError
+
+_USAGE = "usage: -m edgeturn.relay -c FILE"
+
+
+def main(arguments: "list[str]") -> int:
+    """Run a relay; return 0 after an ordinary end, 1 where it can't start, 2 for a wrong configuration."""
+    if len(arguments) != 2 or arguments[0] != "-c":
+        seam.write_error(_USAGE + "\n")
+        return 2
+    try:
+        Daemon(configuration.read(arguments[1])).run()
+    except configuration.ConfigError as error:
+        seam.write_error(f"{error}\n")
+        return 2
+    except StartError as error:
+        seam.write_error(f"edgeturn: {error}\n")
+        return 1
+    return 0

@@ -1,0 +1,118 @@
+"""The machine's addresses and routes, asked from the kernel by rtnetlink, the same way on both interpreters.
+
+Source: linux/netlink.h, linux/if_addr.h, linux/rtnetlink.h. All header fields are in the machine's own byte order.
+"""
+
+import socket
+from struct import pack, unpack_from
+
+from edgeturn import seam
+from edgeturn.protocol.address import IPV4_SIZE, network, parse_ip
+
+_RTM_NEWADDR, _RTM_GETADDR = 20, 22
+_RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
+_NLM_REQUEST, _NLM_DUMP = 1, 0x300
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_HEADER = "IHHII"
+_HEADER_SIZE = 16
+_ADDRESS_SIZE = 8  # struct ifaddrmsg
+_ROUTE_SIZE = 12  # struct rtmsg
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+_RTA_DST, _RTA_PREFSRC = 1, 7
+_UNUSABLE = 0x40 | 0x08  # tentative, duplicate address detection failed
+_IP_SIZES = {socket.AF_INET: 4, socket.AF_INET6: 16}
+
+# Somewhere on the internet, never contacted: a route towards it is the default route.
+_FAR_AWAY = ("1.1.1.1", "2606:4700::1111")
+
+
+class Interface:
+    """One address of this machine with the length of its subnet."""
+
+    def __init__(self, ip: bytes, length: int) -> None:
+        """Take IP address and prefix length."""
+        self.ip = ip
+        self.length = length
+
+    def is_link_local(self) -> bool:
+        """Say whether the address needs an interface beside it, so that it can't be listened on by itself."""
+        return len(self.ip) > IPV4_SIZE and self.ip[0] == 0xFE and self.ip[1] & 0xC0 == 0x80
+
+    def subnet(self) -> "tuple[bytes, int]":
+        """Return first address and length of the subnet that it is connected to."""
+        return network(self.ip, self.length).to_bytes(len(self.ip), "big"), self.length
+
+
+def interfaces() -> "list[Interface]":
+    """Return the usable addresses of this machine."""
+    found = []
+    for kind, body in _ask(_RTM_GETADDR, _NLM_DUMP, bytes(_ADDRESS_SIZE)):
+        if kind != _RTM_NEWADDR:
+            continue
+        family, length, flags = unpack_from("BBB", body)
+        attributes = _attributes(body, _ADDRESS_SIZE)
+        if _IFA_FLAGS in attributes:
+            flags = unpack_from("I", attributes[_IFA_FLAGS])[0]
+        ip = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS, b""))
+        if family in _IP_SIZES and len(ip) == _IP_SIZES[family] and not flags & _UNUSABLE:
+            found.append(Interface(ip, length))
+    return found
+
+
+def default_sources() -> "list[bytes]":
+    """Return the address of each family from which this machine speaks to the internet; none where it has no route."""
+    sources = []
+    for text in _FAR_AWAY:
+        source = _route_source(parse_ip(text))
+        if source:
+            sources.append(source)
+    return sources
+
+
+def _route_source(ip: bytes) -> bytes:
+    """Return the source address that the kernel would choose towards an IP address, b"" where there is no route."""
+    family = socket.AF_INET if len(ip) == IPV4_SIZE else socket.AF_INET6
+    request = pack("BBBBBBBBI", family, 8 * len(ip), 0, 0, 0, 0, 0, 0, 0) + pack("HH", 4 + len(ip), _RTA_DST) + ip
+    for kind, body in _ask(_RTM_GETROUTE, 0, request):
+        if kind == _RTM_NEWROUTE:
+            return _attributes(body, _ROUTE_SIZE).get(_RTA_PREFSRC, b"")
+    return b""
+
+
+def _ask(kind: int, flags: int, body: bytes) -> "list[tuple[int, bytes]]":
+    """Send one request to rtnetlink; return type and body of the answers, none where the kernel says error."""
+    link = socket.socket(seam.AF_NETLINK, socket.SOCK_RAW, 0)
+    try:
+        link.send(pack(_HEADER, _HEADER_SIZE + len(body), kind, _NLM_REQUEST | flags, 1, 0) + body)
+        answers: list[tuple[int, bytes]] = []
+        while True:
+            more, ended = _split(link.recv(65536))
+            answers += more
+            if ended or not flags:
+                return answers
+    finally:
+        link.close()
+
+
+def _split(data: bytes) -> "tuple[list[tuple[int, bytes]], bool]":
+    """Return the messages of a datagram, and whether the last one ends the answer."""
+    messages = []
+    at = 0
+    while at + _HEADER_SIZE <= len(data):
+        size, kind = unpack_from("IH", data, at)
+        if kind in (_NLMSG_ERROR, _NLMSG_DONE) or size < _HEADER_SIZE:
+            return messages, True
+        messages.append((kind, data[at + _HEADER_SIZE : at + size]))
+        at += size + 3 & ~3
+    return messages, False
+
+
+def _attributes(body: bytes, at: int) -> "dict[int, bytes]":
+    attributes = {}
+    while at + 4 <= len(body):
+        size, kind = unpack_from("HH", body, at)
+        if size < 4:
+            break
+        attributes[kind] = body[at + 4 : at + size]
+        at += size + 3 & ~3
+    return attributes

@@ -1,0 +1,43 @@
+"""Observers: one that stands for many, so that none of them can fail the core."""
+
+from edgeturn import seam
+from edgeturn.protocol import stun
+from edgeturn.protocol.pool import Channel, Permission, Relay
+from edgeturn.protocol.turn import Observer, Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Observers(Observer):
+    """Tells each of some observers, in their order."""
+
+    def __init__(self, observers: "list[Observer]") -> None:
+        """Take the observers."""
+        self._observers = observers
+
+    def allocated(self, relay: Relay) -> None:
+        self._tell(lambda observer: observer.allocated(relay))
+
+    def freed(self, relay: Relay) -> None:
+        self._tell(lambda observer: observer.freed(relay))
+
+    def permitted(self, relay: Relay, permission: Permission) -> None:
+        self._tell(lambda observer: observer.permitted(relay, permission))
+
+    def bound(self, channel: Channel) -> None:
+        self._tell(lambda observer: observer.bound(channel))
+
+    def unbound(self, channel: Channel) -> None:
+        self._tell(lambda observer: observer.unbound(channel))
+
+    def refused(self, request: Request, reject: stun.Reject) -> None:
+        self._tell(lambda observer: observer.refused(request, reject))
+
+    def _tell(self, event: "Callable[[Observer], None]") -> None:
+        for observer in self._observers:
+            try:
+                event(observer)
+            except Exception as error:  # whatever an observer does wrong, the relay goes on and says so
+                seam.print_trace(error)

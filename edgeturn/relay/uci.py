@@ -1,0 +1,118 @@
+"""UCI, the configuration syntax of OpenWrt, read with the line of every word.
+
+    config TYPE ['NAME']
+        option NAME 'VALUE'
+        list NAME 'VALUE'
+
+Rule 1: words are separated by spaces or tabs; '…' is literal, "…" and bare words know the backslash, adjacent pieces are one word.
+Rule 2: # begins a comment where a word could begin.
+Rule 3: what can't be read is a ConfigError with file and line.
+"""
+
+_SPACE = " \t\r"
+_WORDS = {"package": (2,), "config": (2, 3), "option": (3,), "list": (3,)}
+
+
+class ConfigError(Exception):
+    """What a person did wrong in a configuration: file, line and what it is."""
+
+    def __init__(self, file: str, line: int, message: str) -> None:
+        """Take file, line (0 where none is meant) and one sentence."""
+        super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}")
+        self.file = file
+        self.line = line
+        self.message = message
+
+
+class Entry:
+    """An option or an element of a list."""
+
+    def __init__(self, line: int, is_list: bool, name: str, value: str) -> None:
+        """Take line number, kind, name and value."""
+        self.line = line
+        self.is_list = is_list
+        self.name = name
+        self.value = value
+
+
+class Section:
+    """A `config` line and its entries; `end` is the line of the last one."""
+
+    def __init__(self, line: int, kind: str, name: str) -> None:
+        """Take line number, type and name."""
+        self.line = line
+        self.end = line
+        self.kind = kind
+        self.name = name
+        self.entries: list[Entry] = []
+
+
+def parse(text: str, file: str) -> "list[Section]":
+    """Return the sections of a text; ConfigError where it can't be read."""
+    sections: list[Section] = []
+    number = 0
+    for line in text.split("\n"):
+        number += 1
+        try:
+            words = split(line)
+        except ValueError as error:
+            raise ConfigError(file, number, error.args[0])
+        if words:
+            _add(sections, words, file, number)
+    return sections
+
+
+def _add(sections: "list[Section]", words: "list[str]", file: str, line: int) -> None:
+    keyword = words[0]
+    if keyword not in _WORDS:
+        raise ConfigError(file, line, f"'{keyword}' is not one of config, option, list")
+    if len(words) not in _WORDS[keyword]:
+        raise ConfigError(file, line, f"'{keyword}' with {len(words) - 1} words behind it")
+    if keyword == "config":
+        sections.append(Section(line, words[1], words[2] if len(words) > 2 else ""))
+    elif keyword != "package":
+        if not sections:
+            raise ConfigError(file, line, f"'{keyword}' before the first 'config'")
+        sections[-1].entries.append(Entry(line, keyword == "list", words[1], words[2]))
+        sections[-1].end = line
+
+
+def split(line: str) -> "list[str]":
+    """Return the words of a line; ValueError where a quote isn't closed."""
+    words = []
+    at = 0
+    while at < len(line):
+        if line[at] in _SPACE:
+            at += 1
+        elif line[at] == "#":
+            break
+        else:
+            word, at = _word(line, at)
+            words.append(word)
+    return words
+
+
+def _word(line: str, at: int) -> "tuple[str, int]":
+    """Return the word that begins at a place, and the place behind it."""
+    word = ""
+    quote = ""
+    while at < len(line) and (quote or line[at] not in _SPACE):
+        character = line[at]
+        if character == "\\" and quote != "'" and at + 1 < len(line):
+            at += 1
+            word += line[at]
+        elif character == quote:
+            quote = ""
+        elif not quote and character in "'\"":
+            quote = character
+        else:
+            word += character
+        at += 1
+    if quote:
+        raise ValueError(f"the quote {quote} is not closed")
+    return word, at
+
+
+def quote(value: str) -> str:
+    """Return a value as it is written in a file."""
+    return "'" + value.replace("'", "'\\''") + "'"

@@ -1,0 +1,481 @@
+"""The seam: all that differs between CPython and MicroPython, and the only file that asks which of them runs.
+
+Rule 1: both halves define the same names with the same meaning; what an interpreter can't do is a constant that says so.
+Rule 2: nothing here knows STUN, TURN or the configuration.
+Rule 3: a native address is whatever the interpreter's sendto takes: a tuple on CPython, a raw sockaddr on MicroPython.
+
+Stock MicroPython can't read ancillary data, so no ICMP errors (ERROR_QUEUE); signals, uid and file modes go through its
+ffi module, and where that is missing through the shell or not at all (SIGNALS, PRIVILEGES).
+"""
+
+import hashlib
+import os
+import select
+import socket
+import sys
+import time
+from binascii import b2a_base64, crc32
+
+# The numbers of Linux; MicroPython's socket module has few of them.
+IPPROTO_IP = 0
+IPPROTO_IPV6 = 41
+IP_MTU_DISCOVER = 10
+IP_RECVERR = 11
+IPV6_V6ONLY = 26
+IPV6_RECVERR = 25
+PMTU_DONT = 0  # never DF
+PMTU_PROBE = 3  # DF, whatever the path MTU is thought to be
+AF_NETLINK = 16
+EAGAIN = 11
+EADDRINUSE = 98
+NOT_ICMP = 255  # what read_error says of an error that no ICMP message caused
+SIGHUP, SIGINT, SIGTERM = 1, 2, 15
+
+
+Socket = socket.socket
+
+
+def base64(data: bytes) -> bytes:
+    """Return base64 in one line without its end."""
+    return b2a_base64(data)[:-1]
+
+
+def md5(data: bytes) -> bytes:
+    """Return the MD5 digest, 16 bytes."""
+    return hashlib.md5(data).digest()
+
+
+def sha256(data: bytes) -> bytes:
+    """Return the SHA-256 digest, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def udp_socket(ip: bytes):
+    """Return a non-blocking UDP socket of an IP address's family that never sets DF by itself (RFC 8656 §14)."""
+    if len(ip) == 4:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(IPPROTO_IP, IP_MTU_DISCOVER, PMTU_DONT)
+    else:
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        sock.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1)
+    sock.setblocking(False)
+    return sock
+
+
+def set_dont_fragment(sock, on: bool) -> None:
+    """Let the next IPv4 datagrams of a socket carry DF, or not."""
+    sock.setsockopt(IPPROTO_IP, IP_MTU_DISCOVER, PMTU_PROBE if on else PMTU_DONT)
+
+
+if sys.implementation.name == "micropython":
+    import gc
+    import struct
+
+    try:
+        import ffi
+
+        _libc = None
+        for _name in ("libc.so.6", "libc.so"):
+            try:
+                _libc = _libc or ffi.open(_name)
+            except OSError:
+                pass
+    except ImportError:
+        _libc = None
+
+    ERROR_QUEUE = False
+    SIGNALS = PRIVILEGES = _libc is not None
+    INTERPRETER = "MicroPython " + ".".join([str(part) for part in sys.implementation.version[:3]])
+
+    def same(left: bytes, right: bytes) -> bool:
+        """Compare in a time that depends on the lengths only."""
+        if len(left) != len(right):
+            return False
+        difference = 0
+        for index in range(len(left)):
+            difference |= left[index] ^ right[index]
+        return difference == 0
+
+    def _hmac(digest, key: bytes, data: bytes) -> bytes:
+        """RFC 2104 for the hashes whose block is 64 bytes."""
+        if len(key) > 64:
+            key = digest(key).digest()
+        key = int.from_bytes(key + bytes(64 - len(key)), "big")
+        inner = (key ^ _INNER).to_bytes(64, "big")
+        outer = (key ^ _OUTER).to_bytes(64, "big")
+        return digest(outer + digest(inner + data).digest()).digest()
+
+    _INNER = int.from_bytes(b"\x36" * 64, "big")
+    _OUTER = int.from_bytes(b"\x5c" * 64, "big")
+
+    def hmac_sha1(key: bytes, data: bytes) -> bytes:
+        """Return HMAC-SHA1, 20 bytes."""
+        return _hmac(hashlib.sha1, key, data)
+
+    def hmac_sha256(key: bytes, data: bytes) -> bytes:
+        """Return HMAC-SHA256, 32 bytes."""
+        return _hmac(hashlib.sha256, key, data)
+
+    random_bytes = os.urandom
+    _ticks = time.ticks_ms()
+    _elapsed = 0
+
+    def clock() -> int:
+        """Return whole seconds of a clock that never goes back; ticks_ms wraps, so their differences are added up."""
+        global _ticks, _elapsed
+        ticks = time.ticks_ms()
+        passed = time.ticks_diff(ticks, _ticks) // 1000
+        _elapsed += passed
+        _ticks = time.ticks_add(_ticks, passed * 1000)
+        return _elapsed
+
+    def wall() -> int:
+        """Return Unix time in whole seconds."""
+        return int(time.time())
+
+    def native(address: bytes) -> bytes:
+        """Return the sockaddr of port||ip."""
+        if len(address) == 6:
+            return struct.pack("<H", socket.AF_INET) + address + bytes(8)
+        return struct.pack("<H", socket.AF_INET6) + address[:2] + bytes(4) + address[2:] + bytes(4)
+
+    def address_of(sockaddr: bytes) -> bytes:
+        """Return the port||ip of a sockaddr."""
+        if len(sockaddr) == 16:
+            return sockaddr[2:8]
+        return sockaddr[2:4] + sockaddr[8:24]
+
+    class Natives:
+        """native(), indexed like the table that CPython has."""
+
+        def __getitem__(self, address: bytes) -> bytes:
+            return native(address)
+
+    class Addresses:
+        """address_of(), indexed like the table that CPython has."""
+
+        def __getitem__(self, sockaddr: bytes) -> bytes:
+            return address_of(sockaddr)
+
+    def receiver(sock, buffer: bytearray, offset: int):
+        """Return a function that receives a datagram into a buffer at an offset and returns its size and native source."""
+
+        def receive():
+            data, source = sock.recvfrom(65535)
+            size = len(data)
+            buffer[offset : offset + size] = data
+            return size, source
+
+        return receive
+
+    def read_error(sock):
+        """Return None: ancillary data can't be read."""
+        return None
+
+    def report_errors(sock, ip: bytes) -> None:
+        """Do nothing: what can't be read mustn't be queued."""
+
+    class Poller:
+        """Waits for sockets; calls what was registered with them."""
+
+        def __init__(self) -> None:
+            """Begin with no socket."""
+            self._poll = select.poll()
+            self._handlers = {}
+
+        def register(self, sock, handler, writing: bool = False) -> None:
+            """Call handler(events) when a socket is ready."""
+            self._handlers[id(sock)] = handler
+            self._poll.register(sock, select.POLLIN | (select.POLLOUT if writing else 0))
+
+        def unregister(self, sock) -> None:
+            """Forget a socket, before it is closed."""
+            if self._handlers.pop(id(sock), None) is not None:
+                self._poll.unregister(sock)
+
+        def wait(self, milliseconds: int) -> "list":
+            """Return (handler, events) of what is ready, at the latest after a time; -1 waits for ever."""
+            return [(self._handlers.get(id(sock)), events) for sock, events in self._poll.poll(milliseconds)]
+
+    POLLERR = select.POLLERR
+    _MESSAGES = {1: "not permitted", 2: "no such file", 13: "permission denied", 98: "address in use", 99: "no such address"}
+
+    def reason(error: OSError) -> str:
+        """Return what went wrong, in words."""
+        return _MESSAGES.get(error.args[0], str(error))
+
+    class Wakeup:
+        """A socket to poll, and wake(), which makes it ready from a signal handler: poll goes on waiting after one."""
+
+        def __init__(self) -> None:
+            """Open a socket that is connected to itself."""
+            self.sock = udp_socket(b"\x7f\0\0\1")
+            self.sock.bind(native(b"\0\0\x7f\0\0\1"))
+            self.sock.connect(native(local_address(self.sock)))
+
+        def wake(self) -> None:
+            """Make the socket ready."""
+            self.sock.send(b"!")
+
+        def clear(self) -> None:
+            """Make the socket wait again."""
+            self.sock.recv(1)
+
+    def catch_signals(numbers: "tuple", handler) -> None:
+        """Call handler(number) on signals; it runs at once, in the middle of anything."""
+        _callbacks.append(ffi.callback("v", handler, "i"))
+        signal = _libc.func("P", "signal", "iP")
+        for number in numbers:
+            signal(number, _callbacks[-1])
+
+    _callbacks = []
+
+    def drop_privileges(uid: int, gid: int) -> None:
+        """Become another user for good; OSError where it isn't allowed."""
+        _call("setgroups", "LP", 0, None)
+        _call("setgid", "I", gid)
+        _call("setuid", "I", uid)
+
+    def user_id() -> int:
+        """Return the user number of this process."""
+        return _libc.func("I", "getuid", "")() if _libc else 0
+
+    def process_id() -> int:
+        """Return the number of this process."""
+        return _libc.func("I", "getpid", "")() if _libc else 0
+
+    def set_mode(path: str, mode: int) -> None:
+        """Set a file's mode; OSError where it can't be."""
+        if _libc is not None:
+            _call("chmod", "sI", path, mode)
+        elif os.system("chmod %o '%s'" % (mode, path)):
+            raise OSError(1)
+
+    def set_owner(path: str, uid: int, gid: int) -> None:
+        """Give a file to a user; OSError where it can't be."""
+        _call("chown", "sII", path, uid, gid)
+
+    def file_mode(path: str) -> int:
+        """Return a file's type and mode bits; OSError where there's none."""
+        return os.stat(path)[0]
+
+    def _call(name: str, arguments: str, *values) -> None:
+        if _libc.func("i", name, arguments)(*values) != 0:
+            raise OSError(os.errno())
+
+    def unix_name(path: str) -> bytes:
+        """Return what bind and connect take for a Unix socket."""
+        return struct.pack("<H", socket.AF_UNIX) + path.encode() + b"\0"
+
+    def local_address(sock) -> "bytes | None":
+        """Return the port||ip that a socket is bound to, None where it can't be asked."""
+        if _libc is None:
+            return None
+        name, size = bytearray(28), bytearray(struct.pack("I", 28))
+        _call("getsockname", "iPP", sock.fileno(), name, size)
+        return address_of(bytes(name[: struct.unpack("I", size)[0]]))
+
+    def heap_bytes() -> int:
+        """Return the bytes that objects take on the heap."""
+        gc.collect()
+        return gc.mem_alloc()
+
+    def write_error(text: str) -> None:
+        """Write to standard error at once."""
+        sys.stderr.write(text)
+
+    def print_trace(error: Exception) -> None:
+        """Write an exception with its trace to standard error."""
+        sys.print_exception(error, sys.stderr)
+
+else:
+    import hmac
+    import resource
+    import signal
+    import struct
+
+    ERROR_QUEUE = True
+    SIGNALS = PRIVILEGES = True
+    INTERPRETER = "CPython " + ".".join([str(part) for part in sys.version_info[:3]])
+
+    same = hmac.compare_digest
+    random_bytes = os.urandom
+
+    def hmac_sha1(key: bytes, data: bytes) -> bytes:
+        """Return HMAC-SHA1, 20 bytes."""
+        return hmac.digest(key, data, "sha1")
+
+    def hmac_sha256(key: bytes, data: bytes) -> bytes:
+        """Return HMAC-SHA256, 32 bytes."""
+        return hmac.digest(key, data, "sha256")
+
+    def clock() -> int:
+        """Return whole seconds of a clock that never goes back."""
+        return int(time.monotonic())
+
+    def wall() -> int:
+        """Return Unix time in whole seconds."""
+        return int(time.time())
+
+    def native(address: bytes) -> "tuple[str, int]":
+        """Return the (host, port) of port||ip."""
+        kind = socket.AF_INET if len(address) == 6 else socket.AF_INET6
+        return socket.inet_ntop(kind, address[2:]), address[0] << 8 | address[1]
+
+    def address_of(source: tuple) -> bytes:
+        """Return the port||ip of (host, port, …)."""
+        host = source[0].partition("%")[0]
+        kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return source[1].to_bytes(2, "big") + socket.inet_pton(kind, host)
+
+    _TABLE_SIZE = 4096
+
+    class Natives(dict):
+        """native(), remembered for the last few thousand addresses: a look-up instead of a conversion for each packet."""
+
+        def __missing__(self, address: bytes) -> "tuple[str, int]":
+            if len(self) >= _TABLE_SIZE:
+                self.clear()
+            self[address] = value = native(address)
+            return value
+
+    class Addresses(dict):
+        """address_of(), remembered likewise."""
+
+        def __missing__(self, source: tuple) -> bytes:
+            if len(self) >= _TABLE_SIZE:
+                self.clear()
+            self[source] = value = address_of(source)
+            return value
+
+    def receiver(sock, buffer: bytearray, offset: int):
+        """Return a function that receives a datagram into a buffer at an offset and returns its size and native source."""
+        receive_into = sock.recvfrom_into
+        view = memoryview(buffer)[offset : offset + 65535]
+
+        def receive():
+            return receive_into(view)
+
+        return receive
+
+    def report_errors(sock, ip: bytes) -> None:
+        """Let ICMP errors about a socket's datagrams be queued for read_error."""
+        if len(ip) == 4:
+            sock.setsockopt(IPPROTO_IP, IP_RECVERR, 1)
+        else:
+            sock.setsockopt(IPPROTO_IPV6, IPV6_RECVERR, 1)
+
+    _EE_LOCAL, _EE_ICMP, _EE_ICMP6 = 1, 2, 3
+    _EMSGSIZE = 90
+
+    def read_error(sock):
+        """Return (native destination, type, code, error data) of the oldest ICMP error of a socket, None where there's none.
+
+        A datagram that this machine's own link was too small for counts as the ICMP error that a router would have sent.
+        Source: struct sock_extended_err, ip(7) and ipv6(7).
+        """
+        try:
+            _, ancillary, _, destination = sock.recvmsg(1, 256, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+        except OSError:
+            return None
+        for _, kind, data in ancillary:
+            if kind in (IP_RECVERR, IPV6_RECVERR) and len(data) >= 16:
+                errno, origin, icmp_type, code, _, info, _ = struct.unpack_from("=IBBBBII", data)
+                if origin == _EE_LOCAL and errno == _EMSGSIZE:
+                    icmp_type, code = (3, 4) if kind == IP_RECVERR else (2, 0)
+                elif origin not in (_EE_ICMP, _EE_ICMP6):
+                    icmp_type = NOT_ICMP
+                return destination, icmp_type, code, info
+        return destination, NOT_ICMP, 0, 0
+
+    class Poller:
+        """Waits for sockets; calls what was registered with them. epoll: its cost doesn't grow with their number."""
+
+        def __init__(self) -> None:
+            """Begin with no socket."""
+            self._poll = select.epoll()
+            self._handlers: dict = {}
+
+        def register(self, sock, handler, writing: bool = False) -> None:
+            """Call handler(events) when a socket is ready."""
+            events = select.EPOLLIN | (select.EPOLLOUT if writing else 0)
+            if sock.fileno() in self._handlers:
+                self._poll.modify(sock.fileno(), events)
+            else:
+                self._poll.register(sock.fileno(), events)
+            self._handlers[sock.fileno()] = handler
+
+        def unregister(self, sock) -> None:
+            """Forget a socket, before it is closed."""
+            if self._handlers.pop(sock.fileno(), None) is not None:
+                self._poll.unregister(sock.fileno())
+
+        def wait(self, milliseconds: int) -> "list":
+            """Return (handler, events) of what is ready, at the latest after a time; -1 waits for ever."""
+            handlers = self._handlers
+            ready = self._poll.poll(milliseconds / 1000 if milliseconds >= 0 else -1)
+            return [(handlers.get(number), events) for number, events in ready]
+
+    POLLERR = select.EPOLLERR
+
+    def reason(error: OSError) -> str:
+        """Return what went wrong, in words."""
+        return (error.strerror or str(error)).lower()
+
+    class Wakeup:
+        """A socket to poll, and wake(), which makes it ready from a signal handler: epoll goes on waiting after one."""
+
+        def __init__(self) -> None:
+            """Open a pair of sockets."""
+            self.sock, self._other = socket.socketpair()
+
+        def wake(self) -> None:
+            """Make the socket ready."""
+            self._other.send(b"!")
+
+        def clear(self) -> None:
+            """Make the socket wait again."""
+            self.sock.recv(1)
+
+    def catch_signals(numbers: "tuple", handler) -> None:
+        """Call handler(number) on signals; it runs between two instructions."""
+        for number in numbers:
+            signal.signal(number, lambda number, _: handler(number))
+
+    def drop_privileges(uid: int, gid: int) -> None:
+        """Become another user for good; OSError where it isn't allowed."""
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+
+    user_id = os.getuid
+    process_id = os.getpid
+    set_mode = os.chmod
+    set_owner = os.chown
+
+    def file_mode(path: str) -> int:
+        """Return a file's type and mode bits; OSError where there's none."""
+        return os.stat(path).st_mode
+
+    def unix_name(path: str) -> str:
+        """Return what bind and connect take for a Unix socket."""
+        return path
+
+    def local_address(sock) -> "bytes | None":
+        """Return the port||ip that a socket is bound to."""
+        return address_of(sock.getsockname())
+
+    def heap_bytes() -> int:
+        """Return the largest resident size so far; CPython doesn't count its objects' bytes."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def write_error(text: str) -> None:
+        """Write to standard error at once."""
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    def print_trace(error: Exception) -> None:
+        """Write an exception with its trace to standard error."""
+        import traceback
+
+        traceback.print_exception(error)
