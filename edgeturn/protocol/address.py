@@ -1,7 +1,7 @@
 """Transport addresses are bytes, port||ip.
 
 Rule 1: inside edgeturn an address is 6 bytes (IPv4) or 18 bytes (IPv6): the port in network order, then the IP address.
-Rule 2: the same bytes are the key of every table, the value that STUN masks, and later the key of the kernel's flow map.
+Rule 2: the same bytes are the key of every table, the value that STUN masks, and later the kernel's flow key.
 Rule 3: text exists only in configuration, on the command line and in log lines; this file is the only way across.
 """
 
@@ -56,6 +56,8 @@ def _number(part: str, base: int, highest: int, text: str) -> int:
 def _parse_ipv6(text: str) -> bytes:
     head, gap, tail = text.partition("::")
     if "::" in tail:
+        raise ValueError("not an IP address: " + text)
+    if gap and "." in head:  # an IPv4 address ends the text
         raise ValueError("not an IP address: " + text)
     left, right = _groups(head, text), _groups(tail, text)
     missing = IPV6_SIZE - len(left) - len(right)
@@ -125,7 +127,7 @@ def parse_port(text: str) -> int:
     return int(text)
 
 
-def format(address: bytes) -> str:
+def format(address: bytes) -> str:  # noqa: A001 - the other half of parse; called as address.format
     """Return port||ip as `ip:port` or `[ip]:port`."""
     text = format_ip(ip_of(address))
     if len(address) > IPV4_SIZE + PORT_SIZE:

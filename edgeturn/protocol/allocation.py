@@ -40,6 +40,7 @@ class _Wish:
         self.family = IPV4 if family is None else family[0]
         additional = message.get(stun.ADDITIONAL_ADDRESS_FAMILY, 4)
         self.dual = additional is not None
+        self.lifetime = _lifetime(message)
         self._check_combinations(family, additional)
 
     def _check_combinations(self, family: "bytes | None", additional: "bytes | None") -> None:
@@ -61,10 +62,10 @@ def allocate(turn: "Turn", request: "Request", now: int) -> "Attributes":
         raise stun.Reject(403, "client behind a 6to4 or Teredo tunnel")
     wish = _Wish(request.message)
     relays, missing = _choose(turn, wish, now)
-    account = _admit(turn, request, wish, now)
+    account = _admit(turn, request, wish, relays[0], now)
     owner = _create(turn, request, account, now)
     owner.missing = missing
-    expires = now + turn.limits.lifetime(_lifetime(request.message))
+    expires = now + turn.limits.lifetime(wish.lifetime)
     for relay in relays:
         _hand_over(turn, relay, owner, expires)
     if wish.reserve:
@@ -104,9 +105,7 @@ def _repeat(request: "Request", now: int) -> "Attributes":
 def _granted(request: "Request", owner: Allocation, now: int) -> "Attributes":
     transaction = request.message.transaction
     relays = [relay for relay in owner.relays if relay]
-    attributes = [
-        (stun.XOR_RELAYED_ADDRESS, stun.encode_xor_address(relay.announced, transaction)) for relay in relays
-    ]
+    attributes = [(stun.XOR_RELAYED_ADDRESS, stun.encode_xor_address(relay.announced, transaction)) for relay in relays]
     attributes.append((stun.XOR_MAPPED_ADDRESS, stun.encode_xor_address(request.source, transaction)))
     attributes.append((stun.LIFETIME, (owner.expires() - now).to_bytes(4, "big")))
     if owner.token:
@@ -164,8 +163,11 @@ def _reserved(turn: "Turn", token: bytes, now: int) -> Relay:
     raise stun.Reject(508, "reservation unknown or expired")
 
 
-def _admit(turn: "Turn", request: "Request", wish: _Wish, now: int) -> Account:
-    """Check quota and pool (§7.2, tenth point); return the user's account."""
+def _admit(turn: "Turn", request: "Request", wish: _Wish, relay: Relay, now: int) -> Account:
+    """Check quota and pool (§7.2, tenth point); return the user's account.
+
+    relay: the first that was chosen; a reserved one brings the places that it holds.
+    """
     assert request.identity is not None
     if turn.draining:
         raise stun.Reject(508, "draining")
@@ -175,7 +177,8 @@ def _admit(turn: "Turn", request: "Request", wish: _Wish, now: int) -> Account:
     account = turn.pool.accounts.open(request.identity.account, now)
     if account is None:
         raise stun.Reject(508, "all accounts are in use")
-    if turn.limits.user_quota and account.allocations + needed > turn.limits.user_quota:
+    held = 1 if relay.account is account else 0
+    if turn.limits.user_quota and account.allocations + needed - held > turn.limits.user_quota:
         raise stun.Reject(486, "user quota reached")
     return account
 

@@ -102,7 +102,7 @@ class Authenticator:
         attribute = stun.MESSAGE_INTEGRITY_SHA256
         if attribute not in message.attributes:
             attribute = stun.MESSAGE_INTEGRITY
-        if known is not None and known.user == name and known.algorithm == algorithm:
+        if known is not None and (known.user, known.algorithm) == (name, algorithm):  # noqa: SIM102 - for mypy
             if message.integrity_holds(attribute, known.key):
                 return known.key
         proven = None

@@ -2,7 +2,7 @@
 
 Rule 1: a budget is counted in windows of whole seconds, by comparison and without timers.
 Rule 2: a rate of 0 is unlimited.
-Rule 3: what strangers can cause to be remembered is a table of fixed size; two prefixes that share a counter share its budget.
+Rule 3: what strangers can cause to be remembered is a table of fixed size; prefixes with one counter share a budget.
 """
 
 from edgeturn.protocol.address import IPV4_SIZE, ip_of

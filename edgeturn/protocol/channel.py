@@ -7,7 +7,7 @@ Rule 2: binding again refreshes the binding and the permission; data refreshes n
 from edgeturn.protocol import stun
 from edgeturn.protocol.address import ip_of
 from edgeturn.protocol.limits import CHANNEL_FIRST, CHANNEL_LIFETIME
-from edgeturn.protocol.permission import decode_peer, install, refuse_denied, relay_towards
+from edgeturn.protocol.permission import decode_peer, forget_expired, install, refuse_denied, relay_towards
 from edgeturn.protocol.pool import Allocation, Channel, Relay
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ def channel_bind(turn: "Turn", request: "Request", now: int) -> "Attributes":
     number, peer = _read(turn, request.message)
     relay = relay_towards(owner, peer)
     wire = peer[:2] + turn.wire(ip_of(peer))
-    turn.forget_expired(relay, now)
+    forget_expired(turn, owner, now)
     bound = _find(owner, relay, number, wire)
     refuse_denied(turn.peers.denies_transport(peer, turn.relayed), peer_ip=ip_of(peer))
     if bound is None and len(owner.channels) >= turn.limits.max_channels:

@@ -1,8 +1,11 @@
 """Who may use the relay: static users and shared secrets for time-limited credentials, both at once.
 
-Rule 1: no password is kept, only keys (RFC 8656 §6): MD5 or SHA-256 over username:realm:password (RFC 8489 §9.2.2, §18.5.1).
-Rule 2: the work for a name doesn't depend on whether it exists: every name has one static key, real or decoy, and one key a secret.
-Rule 3: a time-limited credential is `expiry` or `expiry:name` with password base64(HMAC-SHA1(secret, username)); a passed expiry is refused.
+Rule 1: no password is kept, only keys (RFC 8656 §6): MD5 or SHA-256 over username:realm:password
+        (RFC 8489 §9.2.2, §18.5.1).
+Rule 2: the work for a name doesn't depend on whether it exists: every name has one static key, real or decoy,
+        and one key a secret.
+Rule 3: a time-limited credential is `expiry` or `expiry:name` with password base64(HMAC-SHA1(secret, username));
+        a passed expiry is refused.
 """
 
 from edgeturn.seam import base64, hmac_sha1, md5, sha256
@@ -69,18 +72,18 @@ class Credentials:
         self._secrets.append(secret)
 
     def algorithms(self) -> "list[int]":
-        """Return the password algorithms to offer, the preferred first: SHA-256 only if there's a key of it for every user."""
+        """Return the password algorithms to offer, the preferred first: SHA-256 only if every user has a key of it."""
         if all(SHA256 in keys for keys in self._users.values()):
             return [SHA256, MD5]
         return [MD5]
 
     def hides_usernames(self) -> bool:
-        """Say whether clients may be told to send USERHASH only: time-limited usernames can't be found by their hash."""
+        """Say whether clients may send USERHASH only: time-limited usernames can't be found by their hash."""
         return not self._secrets
 
     def name_of(self, hashed: bytes) -> bytes:
         """Return the username behind a USERHASH, or one that nobody can have."""
-        return self._hashes.get(hashed, hashed)
+        return self._hashes.get(hashed, b"\0" + hashed)
 
     def keys(self, name: bytes, algorithm: int, wall: int) -> "list[tuple[bytes, bool]]":
         """Return all keys that the name could have, each with whether it counts; always as many, whoever asks.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edgeturn.protocol.turn import Datagram, Turn
 
 _ICMP_TYPES = {FAMILIES[0]: (3, 11), FAMILIES[1]: (1, 2, 3)}  # §11.5
+_TOO_BIG = {FAMILIES[0]: b"\x03\x04", FAMILIES[1]: b"\x02\x00"}  # type and code that come with an MTU (§18.13)
+_LARGEST_DATA = 0xFFFF - HEADROOM  # what fits, padded, in front of the 16-bit length of a message
 
 
 def send(turn: "Turn", message: stun.Message, via: int, source: bytes, now: int) -> "Datagram | None":
@@ -48,13 +50,13 @@ def _sets_df(message: stun.Message, owner: Allocation, relay: Relay) -> bool:
     )
 
 
-def data(
-    turn: "Turn", relay: Relay, packet: memoryview, size: int, source: bytes, now: int
-) -> "Datagram | None":
+def data(turn: "Turn", relay: Relay, packet: memoryview, size: int, source: bytes, now: int) -> "Datagram | None":
     """Turn a datagram of a peer without a channel into a Data indication, in place (§11.3)."""
     owner = relay.allocation
     if owner is None or relay.expires <= now or not has_permission(relay, ip_of(source), now):
         return turn.drop("permission")
+    if size > _LARGEST_DATA:
+        return turn.drop("size")
     owner.down_credit -= size
     if owner.down_credit < 0 and not turn.draw_down(owner, size, now):
         return None
@@ -85,7 +87,7 @@ def icmp(turn: "Turn", relay: Relay, peer: bytes, error: bytes, now: int) -> "Da
     transaction = turn.next_transaction()
     attributes = [
         (stun.XOR_PEER_ADDRESS, stun.encode_xor_address(turn.announced(peer), transaction)),
-        (stun.ICMP, bytes(2) + error),
+        (stun.ICMP, bytes(2) + (error if error[:2] == _TOO_BIG[relay.family] else error[:2] + bytes(4))),
     ]
     datagram = stun.encode(stun.DATA_METHOD | stun.INDICATION, transaction, attributes)
     return owner.via, owner.client, datagram

@@ -1,6 +1,7 @@
 """Every limit and every timer of the relay, in one place.
 
-The constants are fixed by the RFCs; a Limits object holds what the configuration may set. Times are seconds, sizes are bytes.
+The constants are fixed by the RFCs; a Limits object holds what the configuration may set.
+Times are seconds, sizes are bytes.
 """
 
 PERMISSION_LIFETIME = 300  # RFC 8656 §9: MUST be 300

@@ -3,7 +3,8 @@
     obMatJos2 | security features | time  | authenticator
     9         | 4                 | 5     | 10 characters
 
-Rule 1: the server keeps nothing; the authenticator is an HMAC over all that stands before it and the client's address, under a boot secret.
+Rule 1: the server keeps nothing; the authenticator is an HMAC over all that stands before it and the client's address,
+        under a boot secret.
 Rule 2: whoever changes the feature bits to bid the client down breaks the authenticator (§9.2.1).
 Rule 3: 28 characters: no padding, and as short as the answer to a stranger can be.
 """

@@ -1,11 +1,13 @@
 """Who may be a peer: a relay on a router must not be a door into the network behind it.
 
-Rule 1: an address is judged in every form that it embeds (IPv4-mapped, IPv4-compatible, NAT64, 6to4, Teredo): one denied form denies it.
+Rule 1: an address is judged in every form that it embeds (IPv4-mapped, IPv4-compatible, NAT64, 6to4, Teredo):
+        one denied form denies it.
 Rule 2: `deny_peer` first, then what nobody can open (SEALED), then our own relayed addresses, then `allow_peer`,
-        then the addresses of this machine, the subnets it is connected to, and every special-use range of the IANA registries.
+        then the addresses of this machine, the subnets it is connected to, and every special-use range.
 Rule 3: prefixes are compared as integers.
 
-The answer is the name of the rule that denies, or None. Source: IANA IPv4 and IPv6 Special-Purpose Address Registries, RFC 8656 §21.4.
+The answer is the name of the rule that denies, or None.
+Source: IANA IPv4 and IPv6 Special-Purpose Address Registries, RFC 8656 §21.4.
 """
 
 from edgeturn.protocol.address import IPV4_SIZE, PORT_SIZE, format_ip, parse_prefix
@@ -69,8 +71,8 @@ def embedded(ip: bytes) -> list[bytes]:
         return []
     if ip[:12] == _MAPPED or ip[:12] == _NAT64 or ip[:6] == _NAT64_LOCAL:
         return [ip[12:]]
-    if ip[:12] == _COMPATIBLE:
-        return [ip[12:]]
+    if ip[:12] == _COMPATIBLE:  # `::` and `::1` look like it and are none
+        return [] if ip[:15] == bytes(15) and ip[15] < 2 else [ip[12:]]
     if ip[:2] == _6TO4:
         return [ip[2:6]]
     if ip[:4] == _TEREDO:  # RFC 4380 §4: the server, and the client with all its bits inverted
@@ -166,4 +168,6 @@ class Peers:
         rule = self._deny.find(ip) or self._sealed.find(ip)
         if rule is not None or self._allow.find(ip) is not None:
             return rule
+        if ip in self._relay_ips:  # an announced address leads to this machine too
+            return "this machine"
         return self._local.find(ip) or self._special.find(ip)

@@ -91,4 +91,3 @@ def has_permission(relay: Relay, ip: bytes, now: int) -> bool:
     """Say whether an IP address on the wire may exchange data with a relayed address (RFC 8656 §9)."""
     permitted = relay.permissions.get(ip)
     return permitted is not None and permitted.expires > now
-

@@ -9,8 +9,8 @@
 
 Rule 1: a record holds plain fields of fixed size; a Relay, a Permission and a Channel are free when `expires` is 0.
 Rule 2: every use compares `expires > now`; reclaiming comes later and changes nothing that anybody sees.
-Rule 3: a peer is known by the address it has on the wire; where that is a relayed address of ours behind a one-to-one NAT,
-        clients see the announced one.
+Rule 3: a peer is known by the address it has on the wire; where that is a relayed address of ours behind a
+        one-to-one NAT, clients see the announced one.
 """
 
 from edgeturn.protocol.address import IPV4, IPV6
@@ -71,10 +71,10 @@ class Relay:
         self.family = family
         self.address = b""  # port||ip it is bound to; b"" while its socket is not open
         self.announced = b""  # port||ip that clients are told
-        self.allocation: "Allocation | None" = None
+        self.allocation: Allocation | None = None
         self.expires = 0
         self.token = b""  # of a reservation, while nobody has taken it up
-        self.account: "Account | None" = None
+        self.account: Account | None = None
         self.permissions: dict[bytes, Permission] = {}
         self.channels: dict[bytes, Channel] = {}
 
@@ -91,15 +91,15 @@ class Allocation:
         """Begin free."""
         self.slot = slot
         self.channels: dict[int, Channel] = {}
-        self.relays: "list[Relay | None]" = [None, None]
+        self.relays: list[Relay | None] = [None, None]
         self.clear()
 
     def clear(self) -> None:
         """Forget the client; the relays were given back before."""
         self.via = 0
         self.client = b""
-        self.identity: "Identity | None" = None
-        self.account: "Account | None" = None
+        self.identity: Identity | None = None
+        self.account: Account | None = None
         self.transaction = b""
         self.token = b""
         self.missing = (0, 0)  # family and error code of the address that a dual allocation didn't get
@@ -134,7 +134,7 @@ class Account:
         """Begin free."""
         self.name = b""
         self.allocations = 0
-        self.quiet_at = 0  # when the last allocation ended
+        self.wanted_at = 0  # when an allocation was last asked for
         self.up = self.down = self.peers = _NO_BUDGET
 
 
@@ -167,10 +167,11 @@ class Accounts:
             account = self._free.pop()
             account.name = name
             account.allocations = 0
-            account.quiet_at = now
             account.up, account.down = Budget(self._limits.user_bandwidth), Budget(self._limits.user_bandwidth)
             account.peers = Budget(self._limits.peers_per_minute, 60)
             self._used[name] = account
+        if account is not None:
+            account.wanted_at = now
         return account
 
     def use(self, limits: Limits) -> None:
@@ -181,11 +182,11 @@ class Accounts:
             account.peers.rate = limits.peers_per_minute
 
     def _forget_one(self) -> bool:
-        """Free the account that has been without allocations for longest, so that its windows are forgotten last."""
+        """Free the account without allocations that was wanted longest ago: windows of the others are still needed."""
         idle = [account for account in self._used.values() if not account.allocations]
         if not idle:
             return False
-        oldest = min(idle, key=lambda account: account.quiet_at)
+        oldest = min(idle, key=lambda account: account.wanted_at)
         del self._used[oldest.name]
         self._free.append(oldest)
         return True
@@ -245,18 +246,18 @@ class Pool:
         relay.announced = announced
         self._free_relays[relay.family].append(relay)
 
-    def take_permission(self) -> "Permission | None":
-        """Return a free permission, None where there's none."""
-        return self._free_permissions.pop() if self._free_permissions else None
+    def take_permission(self) -> Permission:
+        """Return a free permission; there is one for each that an allocation may have."""
+        return self._free_permissions.pop()
 
     def give_permission(self, permission: Permission) -> None:
         """Take a permission back."""
         permission.expires = 0
         self._free_permissions.append(permission)
 
-    def take_channel(self) -> "Channel | None":
-        """Return a free channel, None where there's none."""
-        return self._free_channels.pop() if self._free_channels else None
+    def take_channel(self) -> Channel:
+        """Return a free channel; there is one for each that an allocation may have."""
+        return self._free_channels.pop()
 
     def give_channel(self, channel: Channel) -> None:
         """Take a channel back."""

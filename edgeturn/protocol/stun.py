@@ -1,8 +1,10 @@
 """The STUN codec: one datagram to a Message, one list of attributes to a datagram.
 
-Rule 1: what is not exactly a STUN message is Malformed: bits, cookie, length field, attribute lengths, FINGERPRINT (RFC 8489 §6.3).
+Rule 1: what is not exactly a STUN message is Malformed: bits, length field, attribute lengths, FINGERPRINT
+        (RFC 8489 §6.3); one without the cookie is classic (RFC 3489).
 Rule 2: the first of duplicated attributes counts (§14); XOR-PEER-ADDRESS is kept every time (RFC 8656 §10.2).
-Rule 3: behind MESSAGE-INTEGRITY only MESSAGE-INTEGRITY-SHA256 and FINGERPRINT are read, behind FINGERPRINT nothing may stand (§14.5-14.7).
+Rule 3: behind MESSAGE-INTEGRITY only MESSAGE-INTEGRITY-SHA256 and FINGERPRINT are read, behind FINGERPRINT
+        nothing may stand (§14.5-14.7).
 Rule 4: an answer is built in a cleared buffer of its own.
 
      0                   1                   2                   3
@@ -118,7 +120,7 @@ class Reject(Exception):
     """A request that is answered by an error: the code, and further attributes as (type, value)."""
 
     def __init__(self, code: int, detail: str = "", attributes: "Attributes | None" = None, peer: bytes = b"") -> None:
-        """Take the error code, what the log says of it, the attributes that go with it, and the peer's IP address if it's about one."""
+        """Take the code, what the log says of it, the attributes that go with it, and a refused peer's IP address."""
         super().__init__(code)
         self.code = code
         self.detail = detail
@@ -161,7 +163,7 @@ class Message:
     def _read_attributes(self) -> None:
         data, end = self.data, len(self.data)
         offset = HEADER_SIZE
-        readable: "tuple[int, ...] | None" = None
+        readable: tuple[int, ...] | None = None
         while offset < end:
             if FINGERPRINT in self.offsets or offset + ATTRIBUTE_HEADER_SIZE > end:
                 raise Malformed("attributes")
@@ -224,7 +226,8 @@ def encode(
 ) -> bytes:
     """Return a datagram.
 
-    transaction: 16 bytes, cookie and transaction id; integrity: 0, MESSAGE_INTEGRITY or MESSAGE_INTEGRITY_SHA256, made with key.
+    transaction: 16 bytes, cookie and transaction id.
+    integrity: 0, MESSAGE_INTEGRITY or MESSAGE_INTEGRITY_SHA256, made with key.
     """
     size = HEADER_SIZE + sum([ATTRIBUTE_HEADER_SIZE + (len(value) + 3 & ~3) for _, value in attributes])
     data = bytearray(size)

@@ -8,7 +8,8 @@
 Rule 1: the answer is None or (via, destination, data): the socket's number, port||ip, the datagram.
         Relay i leaves by 2i, by 2i + 1 with DF set; listeners have the numbers behind.
 Rule 2: no socket, clock, file or random source: `now` is whole seconds of any clock that never goes back.
-Rule 3: a packet buffer has HEADROOM in front of a peer's payload and at least 4 bytes behind it; what is returned may be a view of it.
+Rule 3: a packet buffer has HEADROOM in front of a peer's payload and at least 4 bytes behind it;
+        what is returned may be a view of it.
 Rule 4: observers are told of every change of state and can't fail it.
 """
 
@@ -21,7 +22,7 @@ from edgeturn.protocol.credentials import Credentials
 from edgeturn.protocol.limits import CHANNEL_HEADER_SIZE, HEADROOM, Limits
 from edgeturn.protocol.nonce import Nonces
 from edgeturn.protocol.peers import Peers
-from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Account, Allocation, Channel, Permission, Pool, Relay
+from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Allocation, Channel, Permission, Pool, Relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ class Observer:
     """What is told of state; a log, statistics or the kernel path overrides what it needs."""
 
     def allocated(self, relay: Relay) -> None:
-        """A relayed transport address was given to a client, or reserved for one."""
+        """A relayed transport address was given to a client; one that is only reserved is nobody's yet."""
 
     def freed(self, relay: Relay) -> None:
-        """A relayed transport address is about to be taken back."""
+        """A relayed transport address is about to be taken back, also one whose reservation nobody took up."""
 
     def permitted(self, relay: Relay, permission: Permission) -> None:
         """A permission was installed or refreshed."""
@@ -73,8 +74,8 @@ class Request:
         self.message = message
         self.via = via
         self.source = source
-        self.identity: "Identity | None" = None
-        self.allocation: "Allocation | None" = None
+        self.identity: Identity | None = None
+        self.allocation: Allocation | None = None
 
 
 class Turn:
@@ -129,10 +130,9 @@ class Turn:
     def peer(self, index: int, packet: memoryview, size: int, source: bytes, now: int) -> "Datagram | None":
         """Take a datagram of a peer at port||ip, its payload at HEADROOM; return the datagram to send."""
         relay = self.pool.relays[index]
-        bound = relay.channels.get(source)
-        if bound is None or bound.carries_until <= now:
+        bound, owner = relay.channels.get(source), relay.allocation
+        if bound is None or owner is None or bound.carries_until <= now:
             return indication.data(self, relay, packet, size, source, now)
-        owner = relay.allocation
         owner.down_credit -= size
         if owner.down_credit < 0 and not self.draw_down(owner, size, now):
             return None
@@ -141,7 +141,7 @@ class Turn:
         return owner.via, owner.client, packet[_CHANNEL_START : HEADROOM + size]
 
     def icmp(self, index: int, peer: bytes, error: bytes, now: int) -> "Datagram | None":
-        """Take an ICMP error about a datagram to a peer: type, code and 4 bytes of error data; return the datagram to send."""
+        """Take an ICMP error about a datagram to a peer: type, code, 4 bytes of error data; return what to send."""
         return indication.icmp(self, self.pool.relays[index], peer, error, now)
 
     def tick(self, now: int) -> int:
@@ -166,7 +166,7 @@ class Turn:
         self.pool.open_relay(relay, address, announced)
 
     def use(self, limits: Limits, credentials: Credentials, peers: Peers, now: int) -> None:
-        """Take other limits, credentials and peer policy; sessions go on, without the peers that are no longer allowed."""
+        """Take other limits, credentials and peers; sessions go on, without what is no longer allowed."""
         self.limits = limits
         self.peers = peers
         self.authenticator.use(credentials)
@@ -279,8 +279,9 @@ class Turn:
     def unbind(self, bound: Channel) -> None:
         """Forget a channel."""
         self.observer.unbound(bound)
-        del bound.relay.channels[bound.wire]
+        assert bound.relay.allocation is not None
         del bound.relay.allocation.channels[bound.number]
+        del bound.relay.channels[bound.wire]
         self.pool.give_channel(bound)
 
     def revoke(self, relay: Relay, permitted: Permission) -> None:
@@ -350,12 +351,14 @@ class Turn:
             return self._reject(request, reject)
 
     def live_allocation(self, via: int, source: bytes, now: int) -> "Allocation | None":
-        """Return the allocation of a 5-tuple; one that has expired is ended first."""
+        """Return the allocation of a 5-tuple; what of it has expired is taken back first."""
         owner = self.clients[via].get(source)
-        if owner is not None and owner.expires() <= now:
-            self.end(owner)
+        if owner is None:
             return None
-        return owner
+        for relay in list(owner.relays):
+            if relay is not None and relay.expires <= now:
+                self.release(relay)
+        return self.clients[via].get(source)
 
     def _identify(self, request: Request, now: int) -> None:
         known = request.allocation.identity if request.allocation else None

@@ -78,6 +78,7 @@ class Daemon:
         self._catch_signals()
         self.control = self._open_control()
         self._drop_privileges()
+        seam.settle()
 
     def run(self) -> None:
         """Serve until a signal or a finished drain ends it."""
