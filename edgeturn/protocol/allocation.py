@@ -107,7 +107,7 @@ def _granted(request: "Request", owner: Allocation, now: int) -> "Attributes":
     relays = [relay for relay in owner.relays if relay]
     attributes = [(stun.XOR_RELAYED_ADDRESS, stun.encode_xor_address(relay.announced, transaction)) for relay in relays]
     attributes.append((stun.XOR_MAPPED_ADDRESS, stun.encode_xor_address(request.source, transaction)))
-    attributes.append((stun.LIFETIME, (owner.expires() - now).to_bytes(4, "big")))
+    attributes.append((stun.LIFETIME, (owner.expires - now).to_bytes(4, "big")))
     if owner.token:
         attributes.append((stun.RESERVATION_TOKEN, owner.token))
     family, code = owner.missing
@@ -202,7 +202,6 @@ def _hand_over(turn: "Turn", relay: Relay, owner: Allocation, expires: int) -> N
         turn.unreserve(relay)
     else:
         turn.pool.take_relay(relay)
-    owner.relays[FAMILIES.index(relay.family)] = relay
     turn.assign(relay, owner, expires)
 
 
@@ -220,7 +219,9 @@ def _reserve(turn: "Turn", relay: "Relay | None", account: Account, now: int) ->
 
 
 def _extend(turn: "Turn", relay: Relay, expires: int) -> None:
+    assert relay.allocation is not None
     relay.expires = expires
+    relay.allocation.renew()
     turn.schedule(expires)
     for bound in relay.channels.values():
         turn.renew(bound)

@@ -102,9 +102,10 @@ class Authenticator:
         attribute = stun.MESSAGE_INTEGRITY_SHA256
         if attribute not in message.attributes:
             attribute = stun.MESSAGE_INTEGRITY
-        if known is not None and (known.user, known.algorithm) == (name, algorithm):  # noqa: SIM102 - for mypy
-            if message.integrity_holds(attribute, known.key):
-                return known.key
+        if known is not None and (known.user, known.algorithm) != (name, algorithm):
+            known = None
+        if known is not None and message.integrity_holds(attribute, known.key):
+            return known.key
         proven = None
         for key, counts in self._credentials.keys(name, algorithm, now + self.wall_offset):
             if message.integrity_holds(attribute, key) and counts:

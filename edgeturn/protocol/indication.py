@@ -34,13 +34,21 @@ def send(turn: "Turn", message: stun.Message, via: int, source: bytes, now: int)
         return turn.drop("indication")
     relay = owner.relays[len(peer) > 2 + IPV4_SIZE]
     wire = peer[:2] + turn.wire(ip_of(peer))
-    if relay is None or not has_permission(relay, ip_of(wire), now) or turn.peers.denies_transport(peer, turn.relayed):
+    if relay is None or not has_permission(relay, ip_of(wire), now) or _is_closed(turn, peer):
         return turn.drop("permission")
     owner.up_credit -= len(data)
     if owner.up_credit < 0 and not turn.draw_up(owner, len(data), now):
         return None
     owner.up_packets += 1
     return relay.via + _sets_df(message, owner, relay), wire, data
+
+
+def _is_closed(turn: "Turn", peer: bytes) -> bool:
+    """Say whether policy forbids a peer that has a permission.
+
+    The permission says that the IP address is allowed now; on our own addresses the port counts too.
+    """
+    return turn.peers.is_relay(ip_of(peer)) and turn.peers.denies_transport(peer, turn.relayed) is not None
 
 
 def _sets_df(message: stun.Message, owner: Allocation, relay: Relay) -> bool:

@@ -65,9 +65,24 @@ class Channel:
 class Relay:
     """One relayed transport address: a socket that is open from the start, and who uses it now."""
 
+    __slots__ = (
+        "account",
+        "address",
+        "allocation",
+        "announced",
+        "channels",
+        "expires",
+        "family",
+        "index",
+        "permissions",
+        "token",
+        "via",
+    )
+
     def __init__(self, index: int, family: int) -> None:
         """Begin free."""
         self.index = index
+        self.via = 2 * index  # the number under which datagrams leave by its socket; the next one sets DF
         self.family = family
         self.address = b""  # port||ip it is bound to; b"" while its socket is not open
         self.announced = b""  # port||ip that clients are told
@@ -78,14 +93,33 @@ class Relay:
         self.permissions: dict[bytes, Permission] = {}
         self.channels: dict[bytes, Channel] = {}
 
-    @property
-    def via(self) -> int:
-        """Return the number under which datagrams leave by this relay's socket; the next one sets DF."""
-        return 2 * self.index
-
 
 class Allocation:
     """An allocation (RFC 8656 §6): the client's 5-tuple and what it may do."""
+
+    __slots__ = (
+        "account",
+        "channels",
+        "client",
+        "created",
+        "down",
+        "down_credit",
+        "down_drawn",
+        "down_packets",
+        "expires",
+        "identity",
+        "missing",
+        "relays",
+        "session",
+        "slot",
+        "token",
+        "transaction",
+        "up",
+        "up_credit",
+        "up_drawn",
+        "up_packets",
+        "via",
+    )
 
     def __init__(self, slot: int) -> None:
         """Begin free."""
@@ -98,6 +132,7 @@ class Allocation:
         """Forget the client; the relays were given back before."""
         self.via = 0
         self.client = b""
+        self.expires = 0  # when the last of its relayed addresses ends
         self.identity: Identity | None = None
         self.account: Account | None = None
         self.transaction = b""
@@ -110,9 +145,9 @@ class Allocation:
         self.up_drawn = self.down_drawn = 0
         self.up_credit = self.down_credit = 0
 
-    def expires(self) -> int:
-        """Return when the last of the relayed addresses ends."""
-        return max([relay.expires for relay in self.relays if relay] or [0])
+    def renew(self) -> None:
+        """Compute anew when the last of the relayed addresses ends."""
+        self.expires = max([relay.expires for relay in self.relays if relay] or [0])
 
     def up_bytes(self) -> int:
         """Return the bytes relayed from client to peers."""

@@ -63,7 +63,10 @@ class Observer:
         """A channel no longer carries data."""
 
     def refused(self, request: "Request", reject: stun.Reject) -> None:
-        """A request was answered by an error."""
+        """A request is answered by an error."""
+
+    def answered(self, request: "Request", answer: bytes) -> None:
+        """A request was answered; the answer as it is sent."""
 
 
 class Request:
@@ -236,6 +239,8 @@ class Turn:
         relay.account = owner.account
         relay.token = b""
         relay.expires = expires
+        owner.relays[FAMILIES.index(relay.family)] = relay
+        owner.renew()
         self.relayed[relay.address] = self.relayed[relay.announced] = relay.index
         self.schedule(expires)
 
@@ -254,7 +259,8 @@ class Turn:
             self.unreserve(relay)
         else:
             owner.relays[FAMILIES.index(relay.family)] = None
-            if owner.expires() == 0:
+            owner.renew()
+            if owner.expires == 0:
                 self._end(owner)
         relay.account = None
 
@@ -372,7 +378,9 @@ class Turn:
             return
         if request.allocation is None:
             raise stun.Reject(437, "no allocation")
-        if request.allocation.identity.user != request.identity.user:
+        owner, identity = request.allocation.identity, request.identity
+        assert owner is not None and identity is not None
+        if owner.user != identity.user:
             raise stun.Reject(441, "allocation of another user")
 
     def _unknown(self, message: stun.Message) -> stun.Reject:
@@ -394,6 +402,7 @@ class Turn:
             identity.key if identity else b"",
             stun.FINGERPRINT in message.attributes,
         )
+        self.observer.answered(request, data)
         return request.via, request.source, data
 
     # Reclaiming.

@@ -8,7 +8,7 @@ from edgeturn import __version__, seam
 from edgeturn.protocol import address
 from edgeturn.protocol.pool import Allocation
 from edgeturn.relay.control import ControlError
-from edgeturn.relay.log import printable
+from edgeturn.relay.describe import printable
 from edgeturn.relay.uci import ConfigError
 
 TYPE_CHECKING = False
@@ -109,7 +109,7 @@ def _describe(owner: Allocation, now: int) -> "dict[str, object]":
         "client": address.format(owner.client),
         "relayed": [address.format(relay.announced) for relay in relays],
         "age_seconds": now - owner.created,
-        "expires_seconds": owner.expires() - now,
+        "expires_seconds": owner.expires - now,
         "permissions": owner.count_permissions(),
         "channels": len(owner.channels),
         "peers": [address.format(bound.peer) for bound in owner.channels.values()],

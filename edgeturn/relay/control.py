@@ -70,6 +70,8 @@ class Control:
         self._poller.register(sock, lambda events: self._ready(connection))
 
     def _ready(self, connection: _Connection) -> None:
+        if connection not in self._connections:  # another one's arrival ended it in this very turn of the loop
+            return
         try:
             if connection.answer:
                 self._write(connection)
@@ -111,10 +113,9 @@ class Control:
         return answer
 
     def _drop(self, connection: _Connection) -> None:
+        self._connections.remove(connection)
         self._poller.unregister(connection.sock)
         connection.sock.close()
-        if connection in self._connections:
-            self._connections.remove(connection)
 
 
 def _bind(path: str) -> "seam.Socket":

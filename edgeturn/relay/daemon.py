@@ -54,7 +54,7 @@ class Daemon:
 
     def __init__(self, settings: Configuration) -> None:
         """Open everything that a configuration asks for; StartError where that fails."""
-        self.settings = settings
+        self.settings = self._started_with = settings
         self.log = _open_log(settings)
         self.started = seam.wall()
         self.statistics = Statistics()
@@ -93,12 +93,11 @@ class Daemon:
     def reload(self, text: str) -> "dict[str, object]":
         """Apply a configuration given as text; return what was applied and what waits for a restart."""
         new = Configuration(text, self.settings.file)
-        changed = self.settings.changes(new)
-        waits = [name for name in changed if not _is_live(name)]
+        applied = [name for name in self.settings.changes(new) if _is_live(name)]
+        waits = [name for name in self._started_with.changes(new) if not _is_live(name)]
         self.interfaces = network.interfaces()
         self._apply(new)
         self.settings = new
-        applied = [name for name in changed if name not in waits]
         self.log.write("info", f"reloaded applied={_listed(applied)} needs-restart={_listed(waits)}")
         return {"applied": applied, "needs_restart": waits}
 
@@ -167,7 +166,7 @@ class Daemon:
     def _peers(self, settings: Configuration) -> "configuration.Peers":
         peers = settings.peers()
         relay_ips = [ip for ips in self.relay_ips.values() for ip in ips]
-        announced = [settings.announced(ip) for ip in relay_ips]
+        announced = [self._started_with.announced(ip) for ip in relay_ips]
         peers.set_local(
             [interface.ip for interface in self.interfaces] + announced,
             [interface.subnet() for interface in self.interfaces if interface.length < 8 * len(interface.ip)],

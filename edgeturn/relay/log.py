@@ -2,7 +2,7 @@
 
     LEVEL EVENT name=value name=value …
 
-Rule 1: error needs a hand, warning may need one, info is what happened, debug is every answer.
+Rule 1: error needs a hand, warning may need one, info is what happened, debug is every message, decoded.
 Rule 2: a first 401 is a challenge, part of every login, and no event above debug.
 Rule 3: what strangers cause is said once a window for each of a bounded number of sources.
 """
@@ -13,6 +13,7 @@ from edgeturn import seam
 from edgeturn.protocol import address, stun
 from edgeturn.protocol.pool import Channel, Permission, Relay
 from edgeturn.protocol.turn import Observer, Request
+from edgeturn.relay.describe import METHODS, describe, printable
 from edgeturn.relay.options import LEVELS
 
 _WINDOW = 60  # seconds in which the same failed login is said once
@@ -20,13 +21,6 @@ _REMEMBERED = 64
 _SYSLOG = "/dev/log"
 _DAEMON = 3 << 3  # RFC 5424 §6.2.1, facility system daemons
 _SEVERITIES = {"error": 3, "warning": 4, "info": 6, "debug": 7}
-_METHODS = {
-    stun.BINDING: "Binding",
-    stun.ALLOCATE: "Allocate",
-    stun.REFRESH: "Refresh",
-    stun.CREATE_PERMISSION: "CreatePermission",
-    stun.CHANNEL_BIND: "ChannelBind",
-}
 
 
 class Log:
@@ -112,9 +106,15 @@ class LogObserver(Observer):
         reason = f" reason='{reject.detail}'" if reject.detail else ""
         peer = f" peer={address.format_ip(reject.peer)}" if reject.peer else ""
         event = "challenged" if level == "debug" else "refused"
-        method = _METHODS.get(request.message.method, "request")
+        method = METHODS.get(request.message.method, "request")
         client = address.format(request.source)
         self._log.write(level, f"{event} {method} code={reject.code} client={client} user={printable(user)}{peer}{reason}")
+
+    def answered(self, request: Request, answer: bytes) -> None:
+        if self._log.writes("debug"):
+            client = address.format(request.source)
+            self._log.write("debug", f"from {client}: {describe(request.message)}")
+            self._log.write("debug", f"to {client}: {describe(stun.Message(answer))}")
 
     def _is_news(self, name: bytes, source: bytes) -> bool:
         """Say whether a failed login was not yet said in this window."""
@@ -134,9 +134,3 @@ def _session(relay: Relay) -> str:
     if owner is None or owner.identity is None:
         return "session=0"
     return f"session={owner.session} user={printable(owner.identity.user)} client={address.format(owner.client)}"
-
-
-def printable(name: bytes) -> str:
-    """Return a name that a stranger may have chosen as text without spaces and control characters, for one line."""
-    shown = "".join([chr(byte) if 0x20 < byte < 0x7F else f"%{byte:02x}" for byte in name[:64]])
-    return shown or "-"

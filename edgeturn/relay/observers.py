@@ -35,6 +35,9 @@ class Observers(Observer):
     def refused(self, request: Request, reject: stun.Reject) -> None:
         self._tell(lambda observer: observer.refused(request, reject))
 
+    def answered(self, request: Request, answer: bytes) -> None:
+        self._tell(lambda observer: observer.answered(request, answer))
+
     def _tell(self, event: "Callable[[Observer], None]") -> None:
         for observer in self._observers:
             try:

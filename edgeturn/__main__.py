@@ -1,0 +1,5 @@
+"""`python -m edgeturn`: the command line tool."""
+
+from edgeturn.cli import main
+
+main()

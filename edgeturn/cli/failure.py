@@ -1,0 +1,36 @@
+"""How a command ends: the exit codes, and the errors that carry them.
+
+Rule 1: an error is one sentence: what is wrong, where, and what to do.
+Rule 2: a script can tell by the code who has to act: nobody, the operator of the machine, who typed or configured, who runs the relay.
+"""
+
+import click
+
+DONE = 0
+FAILED = 1
+WRONG = 2
+FAULT = 3
+
+EXIT_CODES = (
+    (DONE, "done; of a relay: ended as it was told to"),
+    (FAILED, "it can't be done: no relay reached, address in use, no permission, stopped by hand"),
+    (WRONG, "wrong usage or configuration; nothing was changed"),
+    (FAULT, "`check` found a fault"),
+)
+
+
+class Failure(click.ClickException):
+    """What couldn't be done."""
+
+    exit_code = FAILED
+
+
+class Wrong(Failure):
+    """What was typed or configured wrongly."""
+
+    exit_code = WRONG
+
+
+def reason(error: OSError) -> str:
+    """Return what the system says, in words and without a number."""
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,54 @@
+"""Time-limited credentials, and the iceServers that applications are given."""
+
+import time
+from dataclasses import dataclass
+
+from edgeturn.cli import addresses
+from edgeturn.protocol import address, credentials
+from edgeturn.relay.configuration import Configuration
+
+DEFAULT_PORT = 3478
+
+
+@dataclass(frozen=True)
+class Login:
+    """A username with its password, and the Unix time at which it ends; 0 where it doesn't."""
+
+    username: str
+    password: str
+    expires: int = 0
+
+
+def mint(secret: str, name: str, seconds: int) -> Login:
+    """Return a time-limited credential; the name is what quotas are counted by, "" gives none."""
+    expires = int(time.time()) + seconds
+    username = f"{expires}:{name}" if name else str(expires)
+    password = credentials.time_limited_password(secret.encode(), username.encode()).decode()
+    return Login(username, password, expires)
+
+
+def login(settings: Configuration, name: str, seconds: int) -> Login | None:
+    """Return a credential that a configuration admits: minted, or its first user with a password; None without either."""
+    secrets = settings.items("secret")
+    if secrets:
+        return mint(str(secrets[0]), name, seconds)
+    for user in settings.users:
+        if user.password:
+            return Login(user.name, user.password)
+    return None
+
+
+def urls(settings: Configuration) -> list[str]:
+    """Return the URIs of a relay (RFC 7064, RFC 7065), for each family the address that most clients reach."""
+    places = [_host(addresses.announced(settings, place)) for place in addresses.best(settings)]
+    return [f"stun:{place}" for place in places] + [f"turn:{place}?transport=udp" for place in places]
+
+
+def servers(settings: Configuration, given: Login) -> dict[str, object]:
+    """Return the document that RTCPeerConnection takes."""
+    entry = {"urls": urls(settings), "username": given.username, "credential": given.password}
+    return {"iceServers": [entry]}
+
+
+def _host(place: bytes) -> str:
+    return address.format(place)

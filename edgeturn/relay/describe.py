@@ -1,0 +1,96 @@
+"""STUN messages as people read them: the debug log's one line of a request and of its answer.
+
+A table of rows: attribute, its name in the RFCs, how its value is shown. Keys and passwords are in no message, so none is shown.
+"""
+
+from edgeturn.protocol import address, stun
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+METHODS = {
+    stun.BINDING: "Binding",
+    stun.ALLOCATE: "Allocate",
+    stun.REFRESH: "Refresh",
+    stun.CREATE_PERMISSION: "CreatePermission",
+    stun.CHANNEL_BIND: "ChannelBind",
+}
+_CLASSES = {stun.REQUEST: "request", stun.SUCCESS: "success", stun.ERROR: "error"}
+
+
+def printable(name: bytes) -> str:
+    """Return a name that a stranger may have chosen as text without spaces and control characters, for one line."""
+    shown = "".join([chr(byte) if 0x20 < byte < 0x7F else f"%{byte:02x}" for byte in name[:64]])
+    return shown or "-"
+
+
+def _text(value: bytes, transaction: bytes) -> str:
+    return printable(value)
+
+
+def _hexadecimal(value: bytes, transaction: bytes) -> str:
+    return "".join([f"{byte:02x}" for byte in value[:32]]) or "yes"
+
+
+def _number(value: bytes, transaction: bytes) -> str:
+    return str(int.from_bytes(value, "big"))
+
+
+def _first_byte(value: bytes, transaction: bytes) -> str:
+    return str(value[0]) if value else "-"
+
+
+def _channel(value: bytes, transaction: bytes) -> str:
+    return "0x" + _hexadecimal(value[:2], transaction)
+
+
+def _error(value: bytes, transaction: bytes) -> str:
+    return str(value[2] * 100 + value[3]) if len(value) >= 4 else "-"
+
+
+def _plain_address(value: bytes, transaction: bytes) -> str:
+    return address.format(value[2:])
+
+
+def _xor_address(value: bytes, transaction: bytes) -> str:
+    decoded = stun.decode_xor_address(value, transaction)
+    return "malformed" if decoded is None else address.format(decoded)
+
+
+_ATTRIBUTES: "dict[int, tuple[str, Callable[[bytes, bytes], str]]]" = {
+    stun.MAPPED_ADDRESS: ("MAPPED-ADDRESS", _plain_address),
+    stun.USERNAME: ("USERNAME", _text),
+    stun.MESSAGE_INTEGRITY: ("MESSAGE-INTEGRITY", _hexadecimal),
+    stun.ERROR_CODE: ("ERROR-CODE", _error),
+    stun.UNKNOWN_ATTRIBUTES: ("UNKNOWN-ATTRIBUTES", _hexadecimal),
+    stun.CHANNEL_NUMBER: ("CHANNEL-NUMBER", _channel),
+    stun.LIFETIME: ("LIFETIME", _number),
+    stun.XOR_PEER_ADDRESS: ("XOR-PEER-ADDRESS", _xor_address),
+    stun.REALM: ("REALM", _text),
+    stun.NONCE: ("NONCE", _text),
+    stun.XOR_RELAYED_ADDRESS: ("XOR-RELAYED-ADDRESS", _xor_address),
+    stun.REQUESTED_ADDRESS_FAMILY: ("REQUESTED-ADDRESS-FAMILY", _first_byte),
+    stun.EVEN_PORT: ("EVEN-PORT", _first_byte),
+    stun.REQUESTED_TRANSPORT: ("REQUESTED-TRANSPORT", _first_byte),
+    stun.DONT_FRAGMENT: ("DONT-FRAGMENT", _hexadecimal),
+    stun.MESSAGE_INTEGRITY_SHA256: ("MESSAGE-INTEGRITY-SHA256", _hexadecimal),
+    stun.PASSWORD_ALGORITHM: ("PASSWORD-ALGORITHM", _hexadecimal),
+    stun.USERHASH: ("USERHASH", _hexadecimal),
+    stun.XOR_MAPPED_ADDRESS: ("XOR-MAPPED-ADDRESS", _xor_address),
+    stun.RESERVATION_TOKEN: ("RESERVATION-TOKEN", _hexadecimal),
+    stun.ADDITIONAL_ADDRESS_FAMILY: ("ADDITIONAL-ADDRESS-FAMILY", _first_byte),
+    stun.ADDRESS_ERROR_CODE: ("ADDRESS-ERROR-CODE", _error),
+    stun.PASSWORD_ALGORITHMS: ("PASSWORD-ALGORITHMS", _hexadecimal),
+    stun.SOFTWARE: ("SOFTWARE", _text),
+    stun.FINGERPRINT: ("FINGERPRINT", _hexadecimal),
+}
+
+
+def describe(message: stun.Message) -> str:
+    """Return method, class and attributes of a message in the order of the message."""
+    words = [METHODS.get(message.method, f"{message.method:#05x}"), _CLASSES.get(message.message_class, "indication")]
+    for kind in sorted(message.offsets, key=lambda kind: message.offsets[kind]):
+        name, show = _ATTRIBUTES.get(kind, (f"{kind:#06x}", _hexadecimal))
+        words.append(f"{name}={show(message.attributes[kind], message.transaction)}")
+    return " ".join(words)
