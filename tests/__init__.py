@@ -1,0 +1,1 @@
+"""The tests; every module is tests.<folder>.<name> on both interpreters."""

@@ -1,0 +1,79 @@
+"""
+The outside programs of the tests and the benchmarks, from Debian's packages.
+
+Rule 1: A program that is there is left alone, whatever package it came from.
+Rule 2: The package lists are read anew only where installing fails with those that are there.
+Rule 3: No service is started: coturn's would take the port that edgeturn listens on.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from .steps import Unprepared, run, say
+
+# The command that is called, and the package that brings it.
+Programs = tuple[tuple[str, str], ...]
+FOR_BENCHMARKS: Programs = (
+    ("ip", "iproute2"),
+    ("turnserver", "coturn"),
+    ("gcc", "build-essential"),
+)
+FOR_TESTS: Programs = (
+    ("ip", "iproute2"),
+    ("turnserver", "coturn"),
+    ("turnutils_uclient", "coturn"),
+    ("turnutils_peer", "coturn"),
+    ("chromium", "chromium"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+)
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+_POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def ensure(programs: Programs) -> None:
+    """Install the packages of the programs that are missing."""
+    missing = [(program, package) for program, package in programs if shutil.which(program, path=_PATH) is None]
+    if not missing:
+        return
+    packages = sorted({package for _, package in missing})
+    _require_apt([program for program, _ in missing], packages)
+    say(f"installing {', '.join(packages)}")
+    with _no_services():
+        _install(packages)
+
+
+def _require_apt(programs: Sequence[str], packages: Sequence[str]) -> None:
+    need = f"there is no {', '.join(programs)} here, which Debian has in {' '.join(packages)}"
+    if shutil.which("apt-get", path=_PATH) is None:
+        raise Unprepared(f"{need}, and no apt-get that could install it")
+    if os.geteuid() != 0:
+        raise Unprepared(f"{need}: install it, or run this as root")
+
+
+def _install(packages: Sequence[str]) -> None:
+    environment = {**os.environ, "PATH": _PATH, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "-q", "-y", "--no-install-recommends", "install", *packages]
+    failure = f"apt-get could not install {' '.join(packages)}"
+    try:
+        run(command, failure, environment)
+    except Unprepared:
+        run(["apt-get", "-q", "update"], "apt-get could not read the package lists", environment)
+        run(command, failure, environment)
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Forbid starting services, by Debian's own means, unless the machine has a policy already."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
