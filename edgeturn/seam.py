@@ -1,6 +1,6 @@
 """The seam: all that differs between CPython and MicroPython, and the only file that asks which of them runs.
 
-Rule 1: both halves define the same names with the same meaning; what an interpreter can't do is a constant that says so.
+Rule 1: both halves define the same names with the same meaning; what one of them can't do is a constant that says so.
 Rule 2: nothing here knows STUN, TURN or the configuration.
 Rule 3: a native address is whatever the interpreter's sendto takes: a tuple on CPython, a raw sockaddr on MicroPython.
 
@@ -129,7 +129,7 @@ if sys.implementation.name == "micropython":
             return address_of(sockaddr)
 
     def receiver(sock, buffer: bytearray, offset: int):
-        """Return a function that receives a datagram into a buffer at an offset and returns its size and native source."""
+        """Return what receives a datagram into a buffer at an offset, and returns its size and native source."""
 
         def receive():
             data, source = sock.recvfrom(65535)
@@ -169,7 +169,7 @@ if sys.implementation.name == "micropython":
             return [(self._handlers.get(id(sock)), events) for sock, events in self._poll.poll(milliseconds)]
 
     POLLERR = select.POLLERR
-    _MESSAGES = {1: "not permitted", 2: "no such file", 13: "permission denied", 98: "address in use", 99: "no such address"}
+    _MESSAGES = {1: "not permitted", 2: "no such file", 13: "permission denied", 98: "address in use"}
 
     def reason(error: OSError) -> str:
         """Return what went wrong, in words."""
@@ -182,7 +182,7 @@ if sys.implementation.name == "micropython":
             """Open a socket that is connected to itself."""
             self.sock = udp_socket(b"\x7f\0\0\1")
             self.sock.bind(native(b"\0\0\x7f\0\0\1"))
-            self.sock.connect(native(local_address(self.sock)))
+            self.sock.connect(native(_local_address(self.sock)))
 
         def wake(self) -> None:
             """Make the socket ready."""
@@ -219,16 +219,8 @@ if sys.implementation.name == "micropython":
         """Set a file's mode; OSError where it can't be."""
         if _libc is not None:
             _call("chmod", "sI", path, mode)
-        elif os.system("chmod %o '%s'" % (mode, path)):
+        elif os.system(f"chmod {mode:o} '{path}'"):
             raise OSError(1)
-
-    def set_owner(path: str, uid: int, gid: int) -> None:
-        """Give a file to a user; OSError where it can't be."""
-        _call("chown", "sII", path, uid, gid)
-
-    def file_mode(path: str) -> int:
-        """Return a file's type and mode bits; OSError where there's none."""
-        return os.stat(path)[0]
 
     def _call(name: str, arguments: str, *values) -> None:
         if _libc.func("i", name, arguments)(*values) != 0:
@@ -238,10 +230,8 @@ if sys.implementation.name == "micropython":
         """Return what bind and connect take for a Unix socket."""
         return struct.pack("<H", socket.AF_UNIX) + path.encode() + b"\0"
 
-    def local_address(sock) -> "bytes | None":
-        """Return the port||ip that a socket is bound to, None where it can't be asked."""
-        if _libc is None:
-            return None
+    def _local_address(sock) -> bytes:
+        """Return the port||ip that a socket is bound to."""
         name, size = bytearray(28), bytearray(struct.pack("I", 28))
         _call("getsockname", "iPP", sock.fileno(), name, size)
         return address_of(bytes(name[: struct.unpack("I", size)[0]]))
@@ -318,7 +308,7 @@ else:
     _TABLE_SIZE = 4096
 
     class Natives(dict):
-        """native(), remembered for the last few thousand addresses: a look-up instead of a conversion for each packet."""
+        """native(), remembered for a few thousand addresses: a look-up instead of a conversion for each packet."""
 
         def __missing__(self, address: bytes) -> "tuple[str, int]":
             if len(self) >= _TABLE_SIZE:
@@ -336,7 +326,7 @@ else:
             return value
 
     def receiver(sock, buffer: bytearray, offset: int):
-        """Return a function that receives a datagram into a buffer at an offset and returns its size and native source."""
+        """Return what receives a datagram into a buffer at an offset, and returns its size and native source."""
         receive_into = sock.recvfrom_into
         view = memoryview(buffer)[offset : offset + 65535]
 
@@ -356,9 +346,9 @@ else:
     _EMSGSIZE = 90
 
     def read_error(sock):
-        """Return (native destination, type, code, error data) of the oldest ICMP error of a socket, None where there's none.
+        """Return (native destination, type, code, error data) of a socket's oldest ICMP error, None where there's none.
 
-        A datagram that this machine's own link was too small for counts as the ICMP error that a router would have sent.
+        A datagram too large for this machine's own link counts as the ICMP error that a router would have sent.
         Source: struct sock_extended_err, ip(7) and ipv6(7).
         """
         try:
@@ -438,19 +428,10 @@ else:
     user_id = os.getuid
     process_id = os.getpid
     set_mode = os.chmod
-    set_owner = os.chown
-
-    def file_mode(path: str) -> int:
-        """Return a file's type and mode bits; OSError where there's none."""
-        return os.stat(path).st_mode
 
     def unix_name(path: str) -> str:
         """Return what bind and connect take for a Unix socket."""
         return path
-
-    def local_address(sock) -> "bytes | None":
-        """Return the port||ip that a socket is bound to."""
-        return address_of(sock.getsockname())
 
     def settle() -> None:
         """Leave what was made at the start out of all later collections."""

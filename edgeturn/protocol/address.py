@@ -127,7 +127,7 @@ def parse_port(text: str) -> int:
     return int(text)
 
 
-def format(address: bytes) -> str:  # noqa: A001 - the other half of parse; called as address.format
+def format(address: bytes) -> str:
     """Return port||ip as `ip:port` or `[ip]:port`."""
     text = format_ip(ip_of(address))
     if len(address) > IPV4_SIZE + PORT_SIZE:

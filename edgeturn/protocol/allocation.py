@@ -14,8 +14,9 @@ from edgeturn.protocol.pool import FAMILIES, Account, Allocation, Relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from edgeturn.protocol.request import Request
     from edgeturn.protocol.stun import Attributes
-    from edgeturn.protocol.turn import Request, Turn
+    from edgeturn.protocol.turn import Turn
 
 SOFTWARE = (stun.SOFTWARE, b"edgeturn")
 _UDP = 17

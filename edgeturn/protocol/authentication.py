@@ -28,7 +28,7 @@ class Authenticator:
 
     def __init__(self, credentials: Credentials, nonces: Nonces) -> None:
         """Take the credentials and the nonces."""
-        self._nonces = nonces
+        self.nonces = nonces
         self.wall_offset = 0
         self.use(credentials)
 
@@ -45,7 +45,7 @@ class Authenticator:
         """Return the 401 or 438 that lets the client at port||ip try again."""
         attributes = [
             (stun.REALM, self._credentials.realm),
-            (stun.NONCE, self._nonces.mint(source, self._features, now)),
+            (stun.NONCE, self.nonces.mint(source, self._features, now)),
         ]
         if self._features & PASSWORD_ALGORITHMS_BIT:
             attributes.append((stun.PASSWORD_ALGORITHMS, self._offered))
@@ -68,7 +68,7 @@ class Authenticator:
         key = self._proven_key(message, name, algorithm, now, known)
         if key is None or attributes[stun.REALM] != self._credentials.realm:
             raise self.challenge(401, source, now, "unknown user, wrong password or expired credential")
-        if not self._nonces.is_valid(nonce, source, now):
+        if not self.nonces.is_valid(nonce, source, now):
             raise self.challenge(438, source, now, "")
         return Identity(name, key, algorithm, answer)
 

@@ -12,8 +12,9 @@ from edgeturn.protocol.pool import Allocation, Channel, Relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from edgeturn.protocol.request import Request
     from edgeturn.protocol.stun import Attributes
-    from edgeturn.protocol.turn import Request, Turn
+    from edgeturn.protocol.turn import Turn
 
 
 def channel_bind(turn: "Turn", request: "Request", now: int) -> "Attributes":

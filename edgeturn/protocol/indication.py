@@ -23,6 +23,20 @@ _TOO_BIG = {FAMILIES[0]: b"\x03\x04", FAMILIES[1]: b"\x02\x00"}  # type and code
 _LARGEST_DATA = 0xFFFF - HEADROOM  # what fits, padded, in front of the 16-bit length of a message
 
 
+class Transactions:
+    """Transaction ids of indications: random once and then counted, so that none is used twice."""
+
+    def __init__(self, prefix: bytes) -> None:
+        """Take 8 random bytes."""
+        self._prefix = stun.COOKIE + prefix
+        self._count = 0
+
+    def next(self) -> bytes:
+        """Return cookie and transaction id."""
+        self._count = (self._count + 1) & 0xFFFFFFFF
+        return self._prefix + self._count.to_bytes(4, "big")
+
+
 def send(turn: "Turn", message: stun.Message, via: int, source: bytes, now: int) -> "Datagram | None":
     """Relay the data of a Send indication (§11.2)."""
     owner = turn.live_allocation(via, source, now)
@@ -69,7 +83,7 @@ def data(turn: "Turn", relay: Relay, packet: memoryview, size: int, source: byte
     if owner.down_credit < 0 and not turn.draw_down(owner, size, now):
         return None
     owner.down_packets += 1
-    transaction = turn.next_transaction()
+    transaction = turn.transactions.next()
     peer = stun.encode_xor_address(turn.announced(source), transaction)
     padding = -size & 3
     start = HEADROOM - 4 - len(peer) - 4 - stun.HEADER_SIZE
@@ -92,7 +106,7 @@ def icmp(turn: "Turn", relay: Relay, peer: bytes, error: bytes, now: int) -> "Da
         return turn.drop("icmp")
     if not has_permission(relay, ip_of(peer), now):
         return turn.drop("permission")
-    transaction = turn.next_transaction()
+    transaction = turn.transactions.next()
     attributes = [
         (stun.XOR_PEER_ADDRESS, stun.encode_xor_address(turn.announced(peer), transaction)),
         (stun.ICMP, bytes(2) + (error if error[:2] == _TOO_BIG[relay.family] else error[:2] + bytes(4))),

@@ -74,6 +74,7 @@ class Relay:
         "expires",
         "family",
         "index",
+        "offered",
         "permissions",
         "token",
         "via",
@@ -86,6 +87,7 @@ class Relay:
         self.family = family
         self.address = b""  # port||ip it is bound to; b"" while its socket is not open
         self.announced = b""  # port||ip that clients are told
+        self.offered = False  # whether it stands among the free ones: one that waits there may be moved to another port
         self.allocation: Allocation | None = None
         self.expires = 0
         self.token = b""  # of a reservation, while nobody has taken it up
@@ -273,13 +275,16 @@ class Pool:
     def take_relay(self, relay: Relay) -> Relay:
         """Take one certain relay out of the free ones."""
         self._free_relays[relay.family].remove(relay)
+        relay.offered = False
         return relay
 
     def open_relay(self, relay: Relay, address: bytes, announced: bytes) -> None:
         """Note that a relay's socket is open, and offer the relay."""
         relay.address = address
         relay.announced = announced
-        self._free_relays[relay.family].append(relay)
+        if not relay.offered:
+            relay.offered = True
+            self._free_relays[relay.family].append(relay)
 
     def take_permission(self) -> Permission:
         """Return a free permission; there is one for each that an allocation may have."""

@@ -229,6 +229,17 @@ def encode(
     transaction: 16 bytes, cookie and transaction id.
     integrity: 0, MESSAGE_INTEGRITY or MESSAGE_INTEGRITY_SHA256, made with key.
     """
+    message = _unsigned(kind, transaction, attributes)
+    if integrity:
+        message = _append(message, integrity, _keyed_hash(integrity, key, message))
+    if fingerprint:
+        checked = _with_length(message, len(message) - HEADER_SIZE + _FINGERPRINT_SIZE)
+        value = (crc32(checked) ^ _FINGERPRINT_MASK).to_bytes(4, "big")
+        message = _append(message, FINGERPRINT, value)
+    return message
+
+
+def _unsigned(kind: int, transaction: bytes, attributes: "Attributes") -> bytes:
     size = HEADER_SIZE + sum([ATTRIBUTE_HEADER_SIZE + (len(value) + 3 & ~3) for _, value in attributes])
     data = bytearray(size)
     pack_into("!HH", data, 0, kind, size - HEADER_SIZE)
@@ -239,14 +250,7 @@ def encode(
         offset += ATTRIBUTE_HEADER_SIZE
         data[offset : offset + len(value)] = value
         offset += len(value) + 3 & ~3
-    message = bytes(data)
-    if integrity:
-        message = _append(message, integrity, _keyed_hash(integrity, key, message))
-    if fingerprint:
-        checked = _with_length(message, len(message) - HEADER_SIZE + _FINGERPRINT_SIZE)
-        value = (crc32(checked) ^ _FINGERPRINT_MASK).to_bytes(4, "big")
-        message = _append(message, FINGERPRINT, value)
-    return message
+    return bytes(data)
 
 
 def _append(message: bytes, kind: int, value: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Turn: a datagram in, at most one datagram out.
 
     client(packet, size, via, source, now)   what a client sent to a listener
-    peer(index, packet, size, source, now)   what a peer sent to a relayed transport address
+    peer(packet, size, index, source, now)   what a peer sent to a relayed transport address
     icmp(index, peer, error, now)            what the network said of a datagram that was sent to a peer
     tick(now)                                reclaims what has expired, returns when there is more to do
 
@@ -16,13 +16,15 @@ Rule 4: observers are told of every change of state and can't fail it.
 from struct import pack_into, unpack_from
 
 from edgeturn.protocol import allocation, channel, indication, permission, stun
-from edgeturn.protocol.authentication import Authenticator, Identity
+from edgeturn.protocol.authentication import Authenticator
 from edgeturn.protocol.budget import Budget, Strangers, draw
 from edgeturn.protocol.credentials import Credentials
 from edgeturn.protocol.limits import CHANNEL_HEADER_SIZE, HEADROOM, Limits
 from edgeturn.protocol.nonce import Nonces
+from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Allocation, Channel, Permission, Pool, Relay
+from edgeturn.protocol.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,43 +46,6 @@ _CHANNEL_BITS = 0x40  # RFC 8656 §12: the first byte of ChannelData; RFC 5766 u
 _CHANNEL_START = HEADROOM - CHANNEL_HEADER_SIZE
 
 
-class Observer:
-    """What is told of state; a log, statistics or the kernel path overrides what it needs."""
-
-    def allocated(self, relay: Relay) -> None:
-        """A relayed transport address was given to a client; one that is only reserved is nobody's yet."""
-
-    def freed(self, relay: Relay) -> None:
-        """A relayed transport address is about to be taken back, also one whose reservation nobody took up."""
-
-    def permitted(self, relay: Relay, permission: Permission) -> None:
-        """A permission was installed or refreshed."""
-
-    def bound(self, channel: Channel) -> None:
-        """A channel was bound or refreshed, or its time to carry has changed."""
-
-    def unbound(self, channel: Channel) -> None:
-        """A channel no longer carries data."""
-
-    def refused(self, request: "Request", reject: stun.Reject) -> None:
-        """A request is answered by an error."""
-
-    def answered(self, request: "Request", answer: bytes) -> None:
-        """A request was answered; the answer as it is sent."""
-
-
-class Request:
-    """A request on its way through its handler."""
-
-    def __init__(self, message: stun.Message, via: int, source: bytes) -> None:
-        """Take what was received."""
-        self.message = message
-        self.via = via
-        self.source = source
-        self.identity: Identity | None = None
-        self.allocation: Allocation | None = None
-
-
 class Turn:
     """The server's state machine."""
 
@@ -99,19 +64,16 @@ class Turn:
         self.random = random
         self.observer = observer
         self.pool = Pool(limits, families)
-        self.nonces = Nonces(random(32), limits.nonce_lifetime)
-        self.authenticator = Authenticator(credentials, self.nonces)
+        self.authenticator = Authenticator(credentials, Nonces(random(32), limits.nonce_lifetime))
         self.strangers = Strangers(limits.unauthenticated_rate, random(8))
         self.up, self.down = Budget(limits.total_bandwidth), Budget(limits.total_bandwidth)
         self.clients: dict[int, dict[bytes, Allocation]] = {}
         self.relayed: dict[bytes, int] = {}  # live relayed addresses, as bound and as announced
         self.wire_ips: dict[bytes, bytes] = {}  # announced IP address -> bound one, where they differ
         self.draining = False
-        self.sessions = 0
-        self.due = 0
+        self.sessions = self.due = 0
         self.dropped: dict[str, int] = {}
-        self._indications = random(8)
-        self._indication_count = 0
+        self.transactions = indication.Transactions(random(8))
 
     # What the loop calls for every datagram.
 
@@ -130,7 +92,7 @@ class Turn:
         known.up_packets += 1
         return bound.relay.via, bound.wire, packet[CHANNEL_HEADER_SIZE : CHANNEL_HEADER_SIZE + length]
 
-    def peer(self, index: int, packet: memoryview, size: int, source: bytes, now: int) -> "Datagram | None":
+    def peer(self, packet: memoryview, size: int, index: int, source: bytes, now: int) -> "Datagram | None":
         """Take a datagram of a peer at port||ip, its payload at HEADROOM; return the datagram to send."""
         relay = self.pool.relays[index]
         bound, owner = relay.channels.get(source), relay.allocation
@@ -173,7 +135,7 @@ class Turn:
         self.limits = limits
         self.peers = peers
         self.authenticator.use(credentials)
-        self.nonces.lifetime = limits.nonce_lifetime
+        self.authenticator.nonces.lifetime = limits.nonce_lifetime
         self.strangers.set_rate(limits.unauthenticated_rate)
         self.pool.accounts.use(limits)
         self.up.rate = self.down.rate = limits.total_bandwidth
@@ -227,11 +189,6 @@ class Turn:
         """See to it that tick is called by then."""
         if not self.due or when < self.due:
             self.due = when
-
-    def next_transaction(self) -> bytes:
-        """Return cookie and transaction id of an indication: random once, then counted, so never repeated."""
-        self._indication_count += 1
-        return stun.COOKIE + self._indications + (self._indication_count & 0xFFFFFFFF).to_bytes(4, "big")
 
     def assign(self, relay: Relay, owner: Allocation, expires: int) -> None:
         """Give a relay to an allocation."""

@@ -104,10 +104,12 @@ class Configuration:
         single = ip
         for pair in self.items("external_address"):
             assert isinstance(pair, tuple)
-            if pair[0] == ip:
-                return pair[1]
-            if not pair[0] and len(pair[1]) == len(ip):
-                single = pair[1]
+            bound: bytes = pair[0]
+            announced: bytes = pair[1]
+            if bound == ip:
+                return announced
+            if not bound and len(announced) == len(ip):
+                single = announced
         return single
 
     def changes(self, other: "Configuration") -> "list[str]":
@@ -123,20 +125,26 @@ class Configuration:
         for entry in section.entries:
             option = options.find(section.kind, entry.name)
             if option is None:
-                raise ConfigError(self.file, entry.line, f"unknown option '{entry.name}' in a section of type '{section.kind}'")
+                raise ConfigError(
+                    self.file, entry.line, f"unknown option '{entry.name}' in a section of type '{section.kind}'"
+                )
             self._take(option, entry, values, lines)
         if section.kind == "relay":
             self.values = values
         else:
             self.users.append(self._user(section, values))
 
-    def _take(self, option: options.Option, entry: uci.Entry, values: "dict[str, object]", lines: "dict[str, int]") -> None:
+    def _take(
+        self, option: options.Option, entry: uci.Entry, values: "dict[str, object]", lines: "dict[str, int]"
+    ) -> None:
         """Check one entry and keep its value."""
         if entry.is_list != option.is_list:
             wanted = "list" if option.is_list else "option"
             raise ConfigError(self.file, entry.line, f"'{entry.name}' is written as '{wanted} {entry.name} …'")
         if not option.is_list and entry.name in lines:
-            raise ConfigError(self.file, entry.line, f"option '{entry.name}' stands in line {lines[entry.name]} already")
+            raise ConfigError(
+                self.file, entry.line, f"option '{entry.name}' stands in line {lines[entry.name]} already"
+            )
         lines[entry.name] = entry.line
         try:
             value = option.kind(entry.value)
@@ -159,10 +167,8 @@ class Configuration:
             raise ConfigError(self.file, section.line, f"user '{section.name}' needs either a password or a key")
         if key_sha256 is not None and key is None:
             raise ConfigError(self.file, section.line, f"user '{section.name}' has key_sha256 without key")
-        keys = {}
-        for algorithm, value in ((MD5, key), (SHA256, key_sha256)):
-            if isinstance(value, bytes):
-                keys[algorithm] = value
+        given = ((MD5, key), (SHA256, key_sha256))
+        keys = {algorithm: value for algorithm, value in given if isinstance(value, bytes)}
         return User(section.name, password if isinstance(password, str) else "", keys)
 
     def _check_bounds(self) -> None:

@@ -7,8 +7,10 @@ Rule 2: a reload checks all of the new configuration first, changes nothing wher
 from edgeturn import seam
 from edgeturn.protocol import address
 from edgeturn.protocol.address import family
+from edgeturn.protocol.observer import Observer
+from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Relay
-from edgeturn.protocol.turn import Observer, Turn
+from edgeturn.protocol.turn import Turn
 from edgeturn.relay import configuration, network, options
 from edgeturn.relay.administration import Administration
 from edgeturn.relay.configuration import Configuration
@@ -19,6 +21,7 @@ from edgeturn.relay.observers import Observers
 from edgeturn.relay.passwd import find_user
 from edgeturn.relay.relays import RelaySockets, StartError
 from edgeturn.relay.statistics import Statistics
+from edgeturn.relay.uci import ConfigError
 
 _LOOPBACK = b"\x7f\x00\x00\x01"
 _LIVE_LIMITS = (
@@ -60,15 +63,7 @@ class Daemon:
         self.statistics = Statistics()
         self.interfaces = network.interfaces()
         self.relay_ips = self._find_relay_ips()
-        observers = Observers([_SocketObserver(self), LogObserver(self.log), self.statistics])
-        self.turn = Turn(
-            settings.limits(),
-            tuple(sorted(self.relay_ips)),
-            settings.credentials(seam.random_bytes),
-            self._peers(settings),
-            seam.random_bytes,
-            observers,
-        )
+        self.turn = self._make_turn(settings)
         self.relays = RelaySockets(self.turn, settings, self.relay_ips)
         self.loop = Loop(self.turn, self.relays)
         self.loop.before_wait = self._before_wait
@@ -102,20 +97,20 @@ class Daemon:
         return {"applied": applied, "needs_restart": waits}
 
     def read_file(self) -> str:
-        """Return the text of the configuration file; ConfigError where it can't be read, as after dropping privileges."""
+        """Return the text of the configuration file; ConfigError where it can't be read."""
         try:
             return configuration.read_text(self.settings.file)
-        except configuration.ConfigError as error:
+        except ConfigError as error:
             if seam.user_id() == 0 or not self.settings.text("user"):
                 raise
             hint = f"user '{self.settings.text('user')}' may not read it; call `edgeturn reload` as root instead"
-            raise configuration.ConfigError(error.file, 0, f"{error.message}; {hint}")
+            raise ConfigError(error.file, 0, f"{error.message}; {hint}")
 
     def reload_file(self) -> None:
         """Apply the configuration file, on SIGHUP."""
         try:
             self.reload(self.read_file())
-        except configuration.ConfigError as error:
+        except ConfigError as error:
             self.log.write("error", f"not reloaded, nothing was changed: {error}")
 
     def stop(self) -> None:
@@ -123,6 +118,16 @@ class Daemon:
         self.loop.running = False
 
     # Starting.
+
+    def _make_turn(self, settings: Configuration) -> Turn:
+        return Turn(
+            settings.limits(),
+            tuple(sorted(self.relay_ips)),
+            settings.credentials(seam.random_bytes),
+            self._peers(settings),
+            seam.random_bytes,
+            Observers([_SocketObserver(self), LogObserver(self.log), self.statistics]),
+        )
 
     def _find_relay_ips(self) -> "dict[int, list[bytes]]":
         """Return the IP addresses to relay from, by family: those that are written, else those that the routes use."""
@@ -163,7 +168,7 @@ class Daemon:
         mine = [each.ip for each in self.interfaces if len(each.ip) == len(ip) and not each.is_link_local()]
         return [address.join(each, address.port_of(listening)) for each in mine]
 
-    def _peers(self, settings: Configuration) -> "configuration.Peers":
+    def _peers(self, settings: Configuration) -> Peers:
         peers = settings.peers()
         relay_ips = [ip for ips in self.relay_ips.values() for ip in ips]
         announced = [self._started_with.announced(ip) for ip in relay_ips]
@@ -239,7 +244,7 @@ def _open_log(settings: Configuration) -> Log:
 
 def _listener(listening: bytes) -> "seam.Socket":
     """Return a socket bound to a listening address."""
-    sock = seam.udp_socket(address.ip_of(listening))
+    sock: seam.Socket = seam.udp_socket(address.ip_of(listening))
     try:
         sock.bind(seam.native(listening))
     except OSError as error:

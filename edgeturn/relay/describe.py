@@ -1,6 +1,6 @@
 """STUN messages as people read them: the debug log's one line of a request and of its answer.
 
-A table of rows: attribute, its name in the RFCs, how its value is shown. Keys and passwords are in no message, so none is shown.
+A table of rows: attribute, its name in the RFCs, how its value is shown. No message holds a key or a password.
 """
 
 from edgeturn.protocol import address, stun

@@ -11,8 +11,9 @@ import socket
 
 from edgeturn import seam
 from edgeturn.protocol import address, stun
+from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.pool import Channel, Permission, Relay
-from edgeturn.protocol.turn import Observer, Request
+from edgeturn.protocol.request import Request
 from edgeturn.relay.describe import METHODS, describe, printable
 from edgeturn.relay.options import LEVELS
 
@@ -68,7 +69,9 @@ class LogObserver(Observer):
         owner = relay.allocation
         if owner is not None and owner.identity is not None:
             seconds = relay.expires - owner.created
-            self._log.write("info", f"allocated {_session(relay)} relayed={address.format(relay.announced)} lifetime={seconds}")
+            self._log.write(
+                "info", f"allocated {_session(relay)} relayed={address.format(relay.announced)} lifetime={seconds}"
+            )
 
     def freed(self, relay: Relay) -> None:
         owner = relay.allocation
@@ -108,7 +111,9 @@ class LogObserver(Observer):
         event = "challenged" if level == "debug" else "refused"
         method = METHODS.get(request.message.method, "request")
         client = address.format(request.source)
-        self._log.write(level, f"{event} {method} code={reject.code} client={client} user={printable(user)}{peer}{reason}")
+        self._log.write(
+            level, f"{event} {method} code={reject.code} client={client} user={printable(user)}{peer}{reason}"
+        )
 
     def answered(self, request: Request, answer: bytes) -> None:
         if self._log.writes("debug"):

@@ -1,6 +1,6 @@
 """The loop: waits for sockets, hands each datagram to the core, sends what the core returns.
 
-Rule 1: a socket that is ready is read until it is empty, but at most BURST times, so that nobody delays the others for long.
+Rule 1: a socket that is ready is read until it is empty, but at most BURST times: nobody delays the others for long.
 Rule 2: OSError ends here; a datagram that can't be sent is dropped and counted.
 Rule 3: the clock is read once a wake-up.
 """
@@ -14,7 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgeturn.protocol.turn import Datagram
+
     Handler = Callable[[int], None]
+    Take = Callable[[memoryview, int, int, bytes, int], Datagram | None]
 
 BURST = 64
 _LONGEST_WAIT = 30  # seconds; the wall clock is compared at least as often
@@ -46,7 +49,7 @@ class Loop:
         via = len(self._send)
         self._send.append(sock.sendto)
         self.turn.listen(via)
-        self.poller.register(sock, self._listener(sock, via))
+        self.poller.register(sock, self._reader(sock, 0, self.turn.client, via))
         return via
 
     def start_relay(self, index: int) -> None:
@@ -89,11 +92,10 @@ class Loop:
             seconds = min(seconds, max(self.turn.due - self.now, 0))
         return 1000 * seconds
 
-    def _listener(self, sock: "seam.Socket", via: int) -> "Handler":
-        """Return what reads a listener; its names are locals because it runs for every packet."""
-        receive = seam.receiver(sock, self._buffer, 0)
+    def _reader(self, sock: "seam.Socket", offset: int, take: "Take", number: int) -> "Handler":
+        """Return what reads a socket and hands each datagram to `take`; its names are locals, for it runs for each."""
+        receive = seam.receiver(sock, self._buffer, offset)
         packet, addresses, natives, send = self._packet, self._addresses, self._natives, self._send
-        client = self.turn.client
         burst = 1
 
         def ready(events: int) -> None:
@@ -105,43 +107,25 @@ class Loop:
                 except OSError:
                     burst = done or 1
                     return
-                answer = client(packet, size, via, addresses[source], now)
+                answer = take(packet, size, number, addresses[source], now)
                 if answer is not None:
-                    out, destination, data = answer
+                    via, destination, data = answer
                     try:
-                        send[out](data, natives[destination])
+                        send[via](data, natives[destination])
                     except OSError:
-                        self._deliver(out, destination, data)
+                        self._deliver(via, destination, data)
             burst = min(2 * burst, BURST)  # reading until it's empty costs an exception, worth it only under load
 
         return ready
 
     def _relay(self, sock: "seam.Socket", index: int) -> "Handler":
-        """Return what reads a relay socket."""
-        receive = seam.receiver(sock, self._buffer, HEADROOM)
-        packet, addresses, natives, send = self._packet, self._addresses, self._natives, self._send
-        peer = self.turn.peer
-        burst = 1
+        """Return what reads a relay socket, and before that the ICMP errors about what it sent."""
+        read = self._reader(sock, HEADROOM, self.turn.peer, index)
 
         def ready(events: int) -> None:
-            nonlocal burst
             if events & seam.POLLERR:
                 self._read_errors(sock, index)
-            now = self.now
-            for done in range(burst):
-                try:
-                    size, source = receive()
-                except OSError:
-                    burst = done or 1
-                    return
-                answer = peer(index, packet, size, addresses[source], now)
-                if answer is not None:
-                    out, destination, data = answer
-                    try:
-                        send[out](data, natives[destination])
-                    except OSError:
-                        self._deliver(out, destination, data)
-            burst = min(2 * burst, BURST)
+            read(events)
 
         return ready
 
@@ -157,14 +141,13 @@ class Loop:
             report = bytes([kind, code]) + information.to_bytes(4, "big")
             answer = self.turn.icmp(index, seam.address_of(destination), report, self.now)
             if answer is not None:
-                out, client, data = answer
-                self._deliver(out, client, data)
+                self._deliver(answer[0], answer[1], answer[2])
 
-    def _deliver(self, out: int, destination: bytes, data: "bytes | memoryview") -> None:
+    def _deliver(self, via: int, destination: bytes, data: "bytes | memoryview") -> None:
         """Send, if need be twice: with IP_RECVERR a send may report the error of an earlier one instead of sending."""
         for _ in range(2):
             try:
-                self._send[out](data, self._natives[destination])
+                self._send[via](data, self._natives[destination])
                 return
             except OSError:
                 pass
@@ -179,7 +162,7 @@ class Loop:
     def _unfragmented(self, sock: "seam.Socket") -> "Callable[..., object]":
         """Return what sends a datagram with DF."""
 
-        def send(data: "bytes | memoryview", destination: object) -> None:
+        def send(data: "bytes | memoryview", destination: "tuple[str, int]") -> None:
             seam.set_dont_fragment(sock, True)
             try:
                 sock.sendto(data, destination)

@@ -4,6 +4,7 @@ from edgeturn import seam
 from edgeturn.relay import configuration
 from edgeturn.relay.daemon import Daemon
 from edgeturn.relay.relays import StartError
+from edgeturn.relay.uci import ConfigError
 
 _USAGE = "usage: -m edgeturn.relay -c FILE"
 
@@ -15,7 +16,7 @@ def main(arguments: "list[str]") -> int:
         return 2
     try:
         Daemon(configuration.read(arguments[1])).run()
-    except configuration.ConfigError as error:
+    except ConfigError as error:
         seam.write_error(f"{error}\n")
         return 2
     except StartError as error:

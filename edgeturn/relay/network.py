@@ -96,7 +96,7 @@ def _ask(kind: int, flags: int, body: bytes) -> "list[tuple[int, bytes]]":
 
 def _split(data: bytes) -> "tuple[list[tuple[int, bytes]], bool]":
     """Return the messages of a datagram, and whether the last one ends the answer."""
-    messages = []
+    messages: list[tuple[int, bytes]] = []
     at = 0
     while at + _HEADER_SIZE <= len(data):
         size, kind = unpack_from("IH", data, at)

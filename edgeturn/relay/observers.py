@@ -2,8 +2,9 @@
 
 from edgeturn import seam
 from edgeturn.protocol import stun
+from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.pool import Channel, Permission, Relay
-from edgeturn.protocol.turn import Observer, Request
+from edgeturn.protocol.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

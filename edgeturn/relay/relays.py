@@ -1,6 +1,6 @@
 """The relay sockets: open before the first request, at ports nobody can guess, changed after each use.
 
-Rule 1: every relay of the pool has a bound socket from the start, so that an Allocate that is granted can't fail afterwards.
+Rule 1: every relay of the pool has a bound socket from the start, so an Allocate that is granted can't fail afterwards.
 Rule 2: ports are drawn at random from a range larger than the pool (RFC 6056), and drawn anew when a relay was used.
 Rule 3: sockets are drawn in pairs N, N+1 with N even, so that EVEN-PORT and its reservation find one (RFC 8656 §7.2);
         two that lost each other are paired again when both are free.
@@ -14,6 +14,8 @@ from edgeturn.protocol.turn import Turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgeturn.relay.configuration import Configuration
 
 _TRIES = 200  # draws of a port before giving up; at three quarters of the range taken that fails once in 10^25
@@ -37,7 +39,7 @@ class RelaySockets:
         self._ports: int = last - first + 1  # type: ignore[has-type]
         self.sockets: "list[seam.Socket | None]" = [None] * len(turn.pool.relays)
         self.worn: list[int] = []
-        self.on_open = lambda index: None
+        self.on_open: "Callable[[int], None]" = lambda index: None
 
     def open_all(self) -> None:
         """Open every socket of the pool; StartError where one can't be."""
@@ -113,7 +115,7 @@ class RelaySockets:
     def _bind(self, relay: Relay, port: int) -> "seam.Socket | None":
         """Return a socket bound to a port of a relay's address, None where the port is taken."""
         ip = self._ip(relay)
-        sock = seam.udp_socket(ip)
+        sock: seam.Socket = seam.udp_socket(ip)
         try:
             sock.bind(seam.native(join(ip, port)))
         except OSError as error:

@@ -1,8 +1,9 @@
 """Statistics: counters of what was answered and relayed since the start; live sessions are added when somebody asks."""
 
 from edgeturn.protocol import stun
+from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.pool import Allocation, Relay
-from edgeturn.protocol.turn import Observer, Request
+from edgeturn.protocol.request import Request
 
 _DIRECTIONS = ("up_packets", "up_bytes", "down_packets", "down_bytes")
 

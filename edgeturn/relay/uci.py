@@ -4,7 +4,8 @@
         option NAME 'VALUE'
         list NAME 'VALUE'
 
-Rule 1: words are separated by spaces or tabs; '…' is literal, "…" and bare words know the backslash, adjacent pieces are one word.
+Rule 1: words are separated by spaces or tabs; '…' is literal, "…" and bare words know the backslash; adjacent pieces
+        are one word.
 Rule 2: # begins a comment where a word could begin.
 Rule 3: what can't be read is a ConfigError with file and line.
 """
@@ -50,9 +51,7 @@ class Section:
 def parse(text: str, file: str) -> "list[Section]":
     """Return the sections of a text; ConfigError where it can't be read."""
     sections: list[Section] = []
-    number = 0
-    for line in text.split("\n"):
-        number += 1
+    for number, line in enumerate(text.split("\n"), 1):
         try:
             words = split(line)
         except ValueError as error:

@@ -1,0 +1,35 @@
+"""Observers: who is told of every change of state, and can't fail the core.
+
+A log, statistics, the sockets, and later the kernel path and the journal override the events that they need.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.protocol.pool import Channel, Permission, Relay
+    from edgeturn.protocol.request import Request
+    from edgeturn.protocol.stun import Reject
+
+
+class Observer:
+    """Does nothing at any event."""
+
+    def allocated(self, relay: "Relay") -> None:
+        """A relayed transport address was given to a client, or reserved for one."""
+
+    def freed(self, relay: "Relay") -> None:
+        """A relayed transport address is about to be taken back."""
+
+    def permitted(self, relay: "Relay", permission: "Permission") -> None:
+        """A permission was installed or refreshed."""
+
+    def bound(self, channel: "Channel") -> None:
+        """A channel was bound or refreshed, or its time to carry has changed."""
+
+    def unbound(self, channel: "Channel") -> None:
+        """A channel no longer carries data."""
+
+    def refused(self, request: "Request", reject: "Reject") -> None:
+        """A request is answered by an error."""
+
+    def answered(self, request: "Request", answer: bytes) -> None:
+        """A request was answered; the answer as it is sent."""
