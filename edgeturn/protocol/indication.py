@@ -6,7 +6,7 @@ Rule 2: a Data indication is written in front of the payload, in place.
     HEADROOM: | STUN header 20 | XOR-PEER-ADDRESS 12 or 24 | DATA header 4 | payload, padding
 """
 
-from struct import pack_into
+from struct import pack_into, unpack_from
 
 from edgeturn.protocol import stun
 from edgeturn.protocol.address import IPV4_SIZE, ip_of
@@ -18,6 +18,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.protocol.turn import Datagram, Turn
 
+_SEND_INDICATION = stun.SEND | stun.INDICATION
+_COOKIE = int.from_bytes(stun.COOKIE, "big")
+_SHORTEST_SEND = stun.HEADER_SIZE + 12 + 3  # header, an IPv4 address, less than the next attribute's header
+_ADDRESS_SIZES = (8, 20)  # an attribute's, of IPv4 and of IPv6
 _ICMP_TYPES = {FAMILIES[0]: (3, 11), FAMILIES[1]: (1, 2, 3)}  # §11.5
 _TOO_BIG = {FAMILIES[0]: b"\x03\x04", FAMILIES[1]: b"\x02\x00"}  # type and code that come with an MTU (§18.13)
 _LARGEST_DATA = 0xFFFF - HEADROOM  # what fits, padded, in front of the 16-bit length of a message
@@ -39,12 +43,42 @@ class Transactions:
 
 def send(turn: "Turn", message: stun.Message, via: int, source: bytes, now: int) -> "Datagram | None":
     """Relay the data of a Send indication (§11.2)."""
-    owner = turn.live_allocation(via, source, now)
-    if message.method != stun.SEND or message.classic or message.unknown or owner is None:
-        return turn.drop("indication")
     data = message.attributes.get(stun.DATA)
-    peer = stun.decode_xor_address(message.peers[0], message.transaction) if message.peers else None
-    if data is None or peer is None:
+    if message.method != stun.SEND or message.classic or message.unknown or not message.peers or data is None:
+        return turn.drop("indication")
+    peer = stun.decode_xor_address(message.peers[0], message.transaction)
+    if peer is None:
+        return turn.drop("indication")
+    return relay_data(turn, peer, data, via, source, now, stun.DONT_FRAGMENT in message.attributes)
+
+
+def read_usual(packet: memoryview, size: int) -> "tuple[bytes, memoryview] | None":
+    """Return peer and data of a Send indication of the usual form: XOR-PEER-ADDRESS, DATA and nothing else.
+
+    Some browsers send all of their media so, and reading it without a Message takes a third of the time.
+    """
+    if size <= _SHORTEST_SEND:
+        return None
+    kind, length, cookie = unpack_from("!HHI", packet)
+    if kind != _SEND_INDICATION or cookie != _COOKIE or length != size - stun.HEADER_SIZE:
+        return None
+    peer_kind, peer_size = unpack_from("!HH", packet, stun.HEADER_SIZE)
+    data_at = stun.HEADER_SIZE + 4 + peer_size + 4
+    if peer_kind != stun.XOR_PEER_ADDRESS or peer_size not in _ADDRESS_SIZES or data_at > size:
+        return None
+    data_kind, data_size = unpack_from("!HH", packet, data_at - 4)
+    if data_kind != stun.DATA or data_at + (data_size + 3 & ~3) != size:
+        return None
+    peer = stun.decode_xor_address(bytes(packet[stun.HEADER_SIZE + 4 : data_at - 4]), bytes(packet[4:20]))
+    return None if peer is None else (peer, packet[data_at : data_at + data_size])
+
+
+def relay_data(
+    turn: "Turn", peer: bytes, data: "bytes | memoryview", via: int, source: bytes, now: int, df: bool
+) -> "Datagram | None":
+    """Relay data to a peer that has a permission."""
+    owner = turn.live_allocation(via, source, now)
+    if owner is None:
         return turn.drop("indication")
     relay = owner.relays[len(peer) > 2 + IPV4_SIZE]
     wire = peer[:2] + turn.wire(ip_of(peer))
@@ -54,7 +88,7 @@ def send(turn: "Turn", message: stun.Message, via: int, source: bytes, now: int)
     if owner.up_credit < 0 and not turn.draw_up(owner, len(data), now):
         return None
     owner.up_packets += 1
-    return relay.via + _sets_df(message, owner, relay), wire, data
+    return relay.via + (df and _honours_df(owner, relay)), wire, data
 
 
 def _is_closed(turn: "Turn", peer: bytes) -> bool:
@@ -65,11 +99,9 @@ def _is_closed(turn: "Turn", peer: bytes) -> bool:
     return turn.peers.is_relay(ip_of(peer)) and turn.peers.denies_transport(peer, turn.relayed) is not None
 
 
-def _sets_df(message: stun.Message, owner: Allocation, relay: Relay) -> bool:
-    """Say whether the datagram leaves with DF: asked for, and IPv4 on both sides (§14; ignored elsewhere, §13)."""
-    return (
-        stun.DONT_FRAGMENT in message.attributes and len(owner.client) == 2 + IPV4_SIZE and relay.family == FAMILIES[0]
-    )
+def _honours_df(owner: Allocation, relay: Relay) -> bool:
+    """Say whether DONT-FRAGMENT counts: between IPv4 and IPv4 (§14); it's ignored elsewhere (§13)."""
+    return len(owner.client) == 2 + IPV4_SIZE and relay.family == FAMILIES[0]
 
 
 def data(turn: "Turn", relay: Relay, packet: memoryview, size: int, source: bytes, now: int) -> "Datagram | None":

@@ -267,6 +267,9 @@ class Turn:
     # Requests.
 
     def _message(self, packet: memoryview, size: int, via: int, source: bytes, now: int) -> "Datagram | None":
+        usual = indication.read_usual(packet, size)
+        if usual is not None:
+            return indication.relay_data(self, usual[0], usual[1], via, source, now, False)
         try:
             message = stun.Message(bytes(packet[:size]))
         except stun.Malformed as malformed:
