@@ -7,7 +7,7 @@ Rule 4: a reservation holds a relay, a place in the pool and one of its user's q
 """
 
 from edgeturn.protocol import stun
-from edgeturn.protocol.address import IPV4, IPV6, ip_of, port_of
+from edgeturn.protocol.address import IPV4, IPV6, ip_of, join, port_of
 from edgeturn.protocol.budget import Budget
 from edgeturn.protocol.limits import RESERVATION_LIFETIME
 from edgeturn.protocol.pool import FAMILIES, Account, Allocation, Relay
@@ -66,11 +66,12 @@ def allocate(turn: "Turn", request: "Request", now: int) -> "Attributes":
     account = _admit(turn, request, wish, relays[0], now)
     owner = _create(turn, request, account, now)
     owner.missing = missing
+    neighbour = turn.pool.neighbour(relays[0], 1) if wish.reserve else None
     expires = now + turn.limits.lifetime(wish.lifetime)
     for relay in relays:
         _hand_over(turn, relay, owner, expires)
     if wish.reserve:
-        owner.token = _reserve(turn, _neighbour(turn, relays[0]), account, now)
+        owner.token = _reserve(turn, neighbour, account, now)
     for relay in relays:
         turn.observer.allocated(relay)
     return _granted(request, owner, now)
@@ -139,22 +140,24 @@ def _find(turn: "Turn", wish: _Wish, family: int) -> "tuple[Relay | None, int]":
     """Return a free relay of a family, or None with the error code that says why."""
     if family not in turn.pool.families:
         return None, 440
-    free = turn.pool.free_relays(family)
-    for relay in reversed(free):
+    free = _shuffled(turn, turn.pool.free_relays(family))
+    addresses = {relay.address for relay in free} if wish.reserve else set()
+    spare = None
+    for relay in free:
         if wish.even and port_of(relay.address) & 1:
             continue
-        if not wish.reserve or _neighbour(turn, relay) is not None:
+        if wish.reserve and join(ip_of(relay.address), port_of(relay.address) + 1) not in addresses:
+            continue
+        if wish.reserve or not relay.paired:
             return relay, 0
-    return None, 508
+        spare = spare or relay
+    return spare, 508
 
 
-def _neighbour(turn: "Turn", relay: Relay) -> "Relay | None":
-    """Return the free relay with the next higher port on the same IP address."""
-    wanted = (port_of(relay.address) + 1).to_bytes(2, "big") + ip_of(relay.address)
-    for other in turn.pool.free_relays(relay.family):
-        if other.address == wanted:
-            return other
-    return None
+def _shuffled(turn: "Turn", free: "list[Relay]") -> "list[Relay]":
+    """Return the free relays from a random one on: who has one port must not guess the next client's (RFC 6056)."""
+    start = int.from_bytes(turn.random(2), "big") % max(len(free), 1)
+    return free[start:] + free[:start]
 
 
 def _reserved(turn: "Turn", token: bytes, now: int) -> Relay:

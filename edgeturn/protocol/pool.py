@@ -13,7 +13,7 @@ Rule 3: a peer is known by the address it has on the wire; where that is a relay
         one-to-one NAT, clients see the announced one.
 """
 
-from edgeturn.protocol.address import IPV4, IPV6
+from edgeturn.protocol.address import IPV4, IPV6, ip_of, join, port_of
 from edgeturn.protocol.budget import Budget
 from edgeturn.protocol.limits import CHANNEL_GUARD, Limits
 
@@ -75,6 +75,7 @@ class Relay:
         "family",
         "index",
         "offered",
+        "paired",
         "permissions",
         "token",
         "via",
@@ -87,6 +88,7 @@ class Relay:
         self.family = family
         self.address = b""  # port||ip it is bound to; b"" while its socket is not open
         self.announced = b""  # port||ip that clients are told
+        self.paired = False  # whether its port was opened together with a neighbour's, and that one is free too
         self.offered = False  # whether it stands among the free ones: one that waits there may be moved to another port
         self.allocation: Allocation | None = None
         self.expires = 0
@@ -158,6 +160,11 @@ class Allocation:
     def down_bytes(self) -> int:
         """Return the bytes relayed from peers to the client."""
         return self.down_drawn - self.down_credit
+
+    def forget_credit(self) -> None:
+        """Give back what was drawn and not used, so that other rates count at once."""
+        self.up_drawn, self.down_drawn = self.up_bytes(), self.down_bytes()
+        self.up_credit = self.down_credit = 0
 
     def count_permissions(self) -> int:
         """Return how many permissions there are, of both families."""
@@ -247,6 +254,7 @@ class Pool:
         self._free_channels = [Channel() for _ in range(size * limits.max_channels)]
         self._free_relays: dict[int, list[Relay]] = {family: [] for family in FAMILIES}
         self.reserved = 0
+        self.pair_taken = False  # set here, cleared by who opens sockets
 
     def _reserve(self, limits: Limits) -> None:
         for allocation in self.allocations:
@@ -273,15 +281,29 @@ class Pool:
         self._free_allocations.append(allocation)
 
     def take_relay(self, relay: Relay) -> Relay:
-        """Take one certain relay out of the free ones."""
+        """Take one certain relay out of the free ones; a pair that is broken is none."""
         self._free_relays[relay.family].remove(relay)
-        relay.offered = False
+        if relay.paired:
+            buddy = self.neighbour(relay, -1 if relay.address[1] & 1 else 1)
+            if buddy is not None:
+                buddy.paired = False
+            self.pair_taken = True
+        relay.offered = relay.paired = False
         return relay
 
-    def open_relay(self, relay: Relay, address: bytes, announced: bytes) -> None:
+    def neighbour(self, relay: Relay, distance: int) -> "Relay | None":
+        """Return the free relay whose port on the same IP address is so far from another's."""
+        wanted = join(ip_of(relay.address), port_of(relay.address) + distance)
+        for other in self._free_relays[relay.family]:
+            if other.address == wanted:
+                return other
+        return None
+
+    def open_relay(self, relay: Relay, address: bytes, announced: bytes, paired: bool) -> None:
         """Note that a relay's socket is open, and offer the relay."""
         relay.address = address
         relay.announced = announced
+        relay.paired = paired
         if not relay.offered:
             relay.offered = True
             self._free_relays[relay.family].append(relay)

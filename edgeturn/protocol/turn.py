@@ -123,12 +123,15 @@ class Turn:
         """Note a listener's number."""
         self.clients.setdefault(via, {})
 
-    def opened(self, index: int, address: bytes, announced: bytes) -> None:
-        """Note that the socket of a relay is open: the port||ip it is bound to, and the one that clients are told."""
+    def opened(self, index: int, address: bytes, announced: bytes, paired: bool = False) -> None:
+        """Note that the socket of a relay is open: the port||ip it is bound to, and the one that clients are told.
+
+        paired: another relay was opened beside it, for EVEN-PORT with a reservation.
+        """
         relay = self.pool.relays[index]
         if announced != address:
             self.wire_ips[announced[2:]] = address[2:]
-        self.pool.open_relay(relay, address, announced)
+        self.pool.open_relay(relay, address, announced, paired)
 
     def use(self, limits: Limits, credentials: Credentials, peers: Peers, now: int) -> None:
         """Take other limits, credentials and peers; sessions go on, without what is no longer allowed."""
@@ -141,6 +144,7 @@ class Turn:
         self.up.rate = self.down.rate = limits.total_bandwidth
         for owner in self.live_sessions():
             owner.up.rate = owner.down.rate = limits.bandwidth
+            owner.forget_credit()
             for relay in owner.relays:
                 if relay is not None:
                     self._revoke_denied(relay)

@@ -205,3 +205,5 @@ def read_text(file: str) -> str:
             return stream.read()
     except OSError as error:
         raise ConfigError(file, 0, f"can't be read: {error.args[-1] if len(error.args) > 1 else error}")
+    except ValueError:
+        raise ConfigError(file, 0, "can't be read: it is no UTF-8 text")

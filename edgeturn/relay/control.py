@@ -107,7 +107,7 @@ class Control:
             answer = command(document)
         except ControlError as error:
             return {"ok": False, "error": error.args[0]}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RuntimeError, MemoryError):  # the last two: nested without end
             return {"ok": False, "error": "the request is no JSON object with a 'command'"}
         answer["ok"] = True
         return answer

@@ -11,7 +11,7 @@ from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Relay
 from edgeturn.protocol.turn import Turn
-from edgeturn.relay import configuration, network, options
+from edgeturn.relay import configuration, network, options, plan
 from edgeturn.relay.administration import Administration
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.control import Control
@@ -78,6 +78,7 @@ class Daemon:
     def run(self) -> None:
         """Serve until a signal or a finished drain ends it."""
         seam.write_error(self._ready_line() + "\n")
+        self.log.write("info", plan.holds(self.settings.limits(), len(self.relay_ips)))
         try:
             self.loop.run()
         finally:
@@ -228,10 +229,11 @@ class Daemon:
             self.stop()
 
     def _apply(self, new: Configuration) -> None:
+        credentials, peers = new.credentials(seam.random_bytes), self._peers(new)
         limits = self.turn.limits
         for name in _LIVE_LIMITS:
             setattr(limits, name, new.values[name])
-        self.turn.use(limits, new.credentials(seam.random_bytes), self._peers(new), self.loop.now)
+        self.turn.use(limits, credentials, peers, self.loop.now)
         self.log.set_level(new.text("log_level"))
 
 

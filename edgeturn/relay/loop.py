@@ -69,10 +69,10 @@ class Loop:
     def run(self) -> None:
         """Serve until `running` is cleared."""
         while self.running:
-            if self.relays.worn:
+            if self.relays.worn or self.turn.pool.pair_taken:
                 self.relays.renew()
             self.before_wait()
-            ready = self.poller.wait(self._timeout())
+            ready = self.poller.wait(self._timeout() if self.running else 0)  # a finished drain has just cleared it
             self.now = seam.clock()
             for handler, events in ready:
                 if handler is not None:

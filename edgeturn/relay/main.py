@@ -6,16 +6,20 @@ from edgeturn.relay.daemon import Daemon
 from edgeturn.relay.relays import StartError
 from edgeturn.relay.uci import ConfigError
 
-_USAGE = "usage: -m edgeturn.relay -c FILE"
+_USAGE = "usage: -m edgeturn.relay -c FILE [--verbose]"
 
 
 def main(arguments: "list[str]") -> int:
     """Run a relay; return 0 after an ordinary end, 1 where it can't start, 2 for a wrong configuration."""
-    if len(arguments) != 2 or arguments[0] != "-c":
+    verbose = arguments[2:] == ["--verbose"]
+    if arguments[:1] != ["-c"] or len(arguments) != 2 + verbose:
         seam.write_error(_USAGE + "\n")
         return 2
     try:
-        Daemon(configuration.read(arguments[1])).run()
+        settings = configuration.read(arguments[1])
+        if verbose:
+            settings.values["log_level"] = "debug"
+        Daemon(settings).run()
     except ConfigError as error:
         seam.write_error(f"{error}\n")
         return 2

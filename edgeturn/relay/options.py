@@ -197,7 +197,7 @@ OPTIONS = tuple(
             ("relay", "total_bandwidth", size, "0", _LIVE, _ONE,
              "Bytes a second in all, in each direction; 0 is unlimited."),
             ("relay", "unauthenticated_rate", number(0, 16383), str(_D.unauthenticated_rate), _LIVE, _ONE,
-             "Requests a second without valid credentials from one source prefix (IPv4 /24, IPv6 /56); 0 is unlimited."),
+             "Requests a second without valid credentials of a source prefix (IPv4 /24, IPv6 /56); 0 is unlimited."),
             ("relay", "default_lifetime", number(60, 86400), str(_D.default_lifetime), _LIVE, _ONE,
              "Seconds an allocation lasts if the client asks for no more."),
             ("relay", "max_lifetime", number(60, 86400), str(_D.max_lifetime), _LIVE, _ONE,

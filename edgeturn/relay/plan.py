@@ -1,28 +1,38 @@
 """What pools cost: bytes of a relay from its pool sizes, and pool sizes from a budget of bytes.
 
-Rule 1: every number of COSTS was measured, by `tools/measure_pool.py`, on 64-bit machines; a test measures again and compares.
-Rule 2: the kernel's memory for sockets is no part of it: each relayed address has one, with buffers that fill only under load.
+Rule 1: every number of COSTS was measured, by `tools/measure_pool.py`, on 64-bit machines; a test measures again.
+Rule 2: the kernel's memory for sockets is no part of it: each relayed address has one, its buffers fill under load.
 
 A hash table takes its memory in steps, so it has rows (entries, bytes): up to so many entries it takes so many bytes.
 """
 
+from edgeturn import seam
 from edgeturn.protocol.limits import Limits
 
 CPYTHON = "CPython"
 MICROPYTHON = "MicroPython"
+_OTHER_FILES = 32
 MOST_ALLOCATIONS = 8192  # what option max_allocations takes
 
 
 class Costs:
     """Bytes of one interpreter's records.
 
-    process: what the interpreter takes outside of its heap; code: the heap of a relay without pools; room: what a heap of
-    fixed size has to keep free to work in; allocation: with its two accounts; relay: with its socket.
+    process: what a relay without pools takes, on MicroPython outside of its heap; code: on MicroPython its heap;
+    room: what a heap of fixed size has to keep free; allocation: with its two accounts; relay: with its socket.
     """
 
     def __init__(
-        self, process: int, code: int, room: int, allocation: int, relay: int, permission: int, channel: int, tables: "tuple[tuple[int, int], ...]"
-    ) -> None:  # fmt: skip
+        self,
+        process: int,
+        code: int,
+        room: int,
+        allocation: int,
+        relay: int,
+        permission: int,
+        channel: int,
+        tables: "tuple[tuple[int, int], ...]",
+    ) -> None:
         """Take a row."""
         self.process = process
         self.code = code
@@ -41,9 +51,41 @@ class Costs:
         return self.tables[-1][1] * entries // self.tables[-1][0]
 
 
+# What comes and goes in a heap of fixed size: a datagram of 64 KB is received while two wait to be collected.
+_ROOM = 3 * 65536
+
 COSTS = {
-    CPYTHON: Costs(0, 0, 0, 1, 1, 1, 1, ((1, 1),)),
-    MICROPYTHON: Costs(0, 0, 0, 1, 1, 1, 1, ((1, 1),)),
+    CPYTHON: Costs(
+        13620000,
+        0,
+        0,
+        589,
+        641,
+        54,
+        94,
+        ((5, 234), (10, 362), (21, 642), (42, 1178), (85, 2274), (170, 4698), (256, 9314)),
+    ),
+    MICROPYTHON: Costs(
+        3100000,
+        247000,
+        _ROOM,
+        791,
+        555,
+        78,
+        173,
+        (
+            (2, 73),
+            (6, 137),
+            (12, 233),
+            (17, 329),
+            (29, 521),
+            (47, 809),
+            (73, 1225),
+            (127, 2089),
+            (167, 2729),
+            (256, 4745),
+        ),
+    ),
 }
 
 
@@ -72,3 +114,17 @@ def fitting(interpreter: str, limits: Limits, families: int, memory: int) -> int
     costs = COSTS[interpreter]
     left = memory - costs.process - costs.code - costs.room
     return max(0, min(left // _each(costs, limits, families), MOST_ALLOCATIONS))
+
+
+def open_files(limits: Limits, families: int) -> int:
+    """Return how many open files a relay needs: its sockets, and some for listeners, control and standard streams."""
+    return limits.max_allocations * families + _OTHER_FILES
+
+
+def holds(limits: Limits, families: int) -> str:
+    """Return the log line that says what this relay can hold, and in how many bytes."""
+    estimate = Estimate(seam.INTERPRETER.split(" ")[0], limits, families)
+    return (
+        f"holds allocations={limits.max_allocations} permissions={limits.max_permissions}"
+        f" channels={limits.max_channels} bytes={estimate.total} pools={estimate.pool}"
+    )

@@ -2,8 +2,8 @@
 
 Rule 1: every relay of the pool has a bound socket from the start, so an Allocate that is granted can't fail afterwards.
 Rule 2: ports are drawn at random from a range larger than the pool (RFC 6056), and drawn anew when a relay was used.
-Rule 3: sockets are drawn in pairs N, N+1 with N even, so that EVEN-PORT and its reservation find one (RFC 8656 §7.2);
-        two that lost each other are paired again when both are free.
+Rule 3: a few relays are opened in pairs N, N+1 with N even, for EVEN-PORT and its reservation (RFC 8656 §7.2);
+        all others have no neighbour, so that one port tells nothing of the next client's.
 Rule 4: only what has an allocation is polled; what strangers queued before is read away first.
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from edgeturn.relay.configuration import Configuration
 
+PAIRS = 8  # of each family; clients that ask for even ports are rare
 _TRIES = 200  # draws of a port before giving up; at three quarters of the range taken that fails once in 10^25
 _DRAIN_MOST = 4096  # datagrams; a receive buffer of the kernel's default size holds a few hundred
 
@@ -43,24 +44,41 @@ class RelaySockets:
 
     def open_all(self) -> None:
         """Open every socket of the pool; StartError where one can't be."""
-        relays = self._turn.pool.relays
-        for index in range(0, len(relays), 2):
-            pair = [relay for relay in relays[index : index + 2] if relay.family == relays[index].family]
-            if len(pair) == 2 and self._open_pair(pair[0], pair[1]):
-                continue
-            for relay in relays[index : index + 2]:
-                if not self._open_single(relay):
-                    raise StartError(f"no free port in relay_ports on {format_ip(self._ip(relay))}")
+        self.worn = [relay.index for relay in self._turn.pool.relays]
+        try:
+            self._renew()
+        except OSError as error:
+            ips = ", ".join([format_ip(ip) for ips in self._ips.values() for ip in ips])
+            raise StartError(f"can't relay from {ips}: {seam.reason(error)}")
+        if self.worn:
+            raise StartError("too few free ports in relay_ports")
 
     def renew(self) -> None:
         """Move the relays that were used to other ports; what finds none now is tried again at the next call."""
-        worn, self.worn = self.worn, []
-        for index in worn:
-            relay = self._turn.pool.relays[index]
-            buddy = self._turn.pool.relays[min(index ^ 1, len(self.sockets) - 1)]
-            paired = buddy.family == relay.family and buddy is not relay and not buddy.expires
-            if not (paired and self._open_pair(relay, buddy)) and not self._open_single(relay):
-                self.worn.append(index)
+        try:
+            self._renew()
+        except OSError:  # the address is gone for now
+            pass
+
+    def _renew(self) -> None:
+        for index in list(self.worn):
+            if self._open(self._turn.pool.relays[index : index + 1]):
+                self.worn.remove(index)
+        self._turn.pool.pair_taken = False
+        for family in self._turn.pool.families:
+            self._make_pairs(self._turn.pool.free_relays(family))
+
+    def _make_pairs(self, free: "list[Relay]") -> None:
+        """Move free relays without a neighbour until there are enough pairs, or too few to make one of."""
+        singles = [relay for relay in free if not relay.paired]
+        wanted = min(PAIRS, len(free) // 4) - (len(free) - len(singles)) // 2
+        while wanted > 0 and len(singles) >= 2:
+            first = singles.pop()
+            for index in range(len(singles)):
+                if self._ip(singles[index]) == self._ip(first):
+                    self._open([first, singles.pop(index)])
+                    break
+            wanted -= 1
 
     def drain(self, index: int) -> None:
         """Read away what strangers queued before the allocation."""
@@ -80,40 +98,31 @@ class RelaySockets:
             sock.close()
 
     def _ip(self, relay: Relay) -> bytes:
-        """Return the IP address that a relay lives on; several share the pool in turn, pair by pair."""
+        """Return the IP address that a relay lives on; several share the pool in turn."""
         ips = self._ips[relay.family]
-        return ips[relay.index // 2 % len(ips)]
+        return ips[relay.index % len(ips)]
 
-    def _open_pair(self, relay: Relay, buddy: Relay) -> bool:
-        """Open two relays on neighbouring ports, the even one first; False where no such pair was found."""
-        for _ in range(_TRIES):
-            port = self._draw() & ~1
-            if port < self._first_port or port + 1 >= self._first_port + self._ports:
-                continue
-            even = self._bind(relay, port)
-            odd = self._bind(buddy, port + 1) if even else None
-            if even and odd:
-                self._use(relay, even, port)
-                self._use(buddy, odd, port + 1)
-                return True
-            if even:
-                even.close()
-        return False
-
-    def _open_single(self, relay: Relay) -> bool:
+    def _open(self, relays: "list[Relay]") -> bool:
+        """Open one relay, or two on neighbouring ports, the first of them even; False where no port was found."""
         for _ in range(_TRIES):
             port = self._draw()
-            sock = self._bind(relay, port)
-            if sock:
-                self._use(relay, sock, port)
+            if len(relays) == 2 and (port & 1 or port + 1 >= self._first_port + self._ports):
+                continue
+            socks = [self._bind(relay, port + place) for place, relay in enumerate(relays)]
+            if all(socks):
+                for place, relay in enumerate(relays):
+                    self._use(relay, socks[place], port + place, len(relays) == 2)
                 return True
+            for sock in socks:
+                if sock is not None:
+                    sock.close()
         return False
 
     def _draw(self) -> int:
         return self._first_port + int.from_bytes(seam.random_bytes(4), "big") % self._ports
 
     def _bind(self, relay: Relay, port: int) -> "seam.Socket | None":
-        """Return a socket bound to a port of a relay's address, None where the port is taken."""
+        """Return a socket bound to a port of a relay's address, None where the port is taken; OSError for all else."""
         ip = self._ip(relay)
         sock: seam.Socket = seam.udp_socket(ip)
         try:
@@ -121,14 +130,14 @@ class RelaySockets:
         except OSError as error:
             sock.close()
             if error.args[0] != seam.EADDRINUSE:
-                raise StartError(f"can't relay from {format_ip(ip)}: {seam.reason(error)}")
+                raise
             return None
         seam.report_errors(sock, ip)
         return sock
 
-    def _use(self, relay: Relay, sock: "seam.Socket", port: int) -> None:
+    def _use(self, relay: Relay, sock: "seam.Socket | None", port: int, paired: bool) -> None:
         self.close(relay.index)
         self.sockets[relay.index] = sock
         ip = self._ip(relay)
         self.on_open(relay.index)
-        self._turn.opened(relay.index, join(ip, port), join(self._configuration.announced(ip), port))
+        self._turn.opened(relay.index, join(ip, port), join(self._configuration.announced(ip), port), paired)

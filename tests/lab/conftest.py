@@ -1,0 +1,34 @@
+"""What the tests of the lab share: one network a run, and relays with a folder of their own each."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pytest
+
+from tests.lab.network import Network
+from tests.lab.programs import why_no_namespaces
+from tests.lab.relay import Relay, running
+
+
+class StartRelay(Protocol):
+    """Start a relay with these options besides the lab's own, for as long as the block lasts."""
+
+    def __call__(self, **options: str | list[str]) -> AbstractContextManager[Relay]: ...
+
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[Network]:
+    lacking = why_no_namespaces()
+    if lacking:
+        pytest.skip(lacking)
+    with Network() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def start_relay(interpreter: list[str], network: Network, tmp_path_factory: pytest.TempPathFactory) -> StartRelay:
+    def start(**options: str | list[str]) -> AbstractContextManager[Relay]:
+        return running(interpreter, network.router, tmp_path_factory.mktemp("relay"), options)
+
+    return start
