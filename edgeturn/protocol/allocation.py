@@ -15,8 +15,8 @@ from edgeturn.protocol.pool import FAMILIES, Account, Allocation, Relay
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.protocol.request import Request
+    from edgeturn.protocol.state import State
     from edgeturn.protocol.stun import Attributes
-    from edgeturn.protocol.turn import Turn
 
 SOFTWARE = (stun.SOFTWARE, b"edgeturn")
 _UDP = 17
@@ -55,29 +55,29 @@ class _Wish:
             raise stun.Reject(400, "ADDITIONAL-ADDRESS-FAMILY that is not IPv6")
 
 
-def allocate(turn: "Turn", request: "Request", now: int) -> "Attributes":
+def allocate(state: "State", request: "Request", now: int) -> "Attributes":
     """Create an allocation; return the attributes of the success response."""
     if request.allocation is not None:
         return _repeat(request, now)
-    if turn.peers.is_tunnelled(ip_of(request.source)):
+    if state.peers.is_tunnelled(ip_of(request.source)):
         raise stun.Reject(403, "client behind a 6to4 or Teredo tunnel")
     wish = _Wish(request.message)
-    relays, missing = _choose(turn, wish, now)
-    account = _admit(turn, request, wish, relays[0], now)
-    owner = _create(turn, request, account, now)
+    relays, missing = _choose(state, wish, now)
+    account = _admit(state, request, wish, relays[0], now)
+    owner = _create(state, request, account, now)
     owner.missing = missing
-    neighbour = turn.pool.neighbour(relays[0], 1) if wish.reserve else None
-    expires = now + turn.limits.lifetime(wish.lifetime)
+    neighbour = state.pool.neighbour(relays[0], 1) if wish.reserve else None
+    expires = now + state.limits.lifetime(wish.lifetime)
     for relay in relays:
-        _hand_over(turn, relay, owner, expires)
+        _hand_over(state, relay, owner, expires)
     if wish.reserve:
-        owner.token = _reserve(turn, neighbour, account, now)
+        owner.token = _reserve(state, neighbour, account, now)
     for relay in relays:
-        turn.observer.allocated(relay)
+        state.observer.allocated(relay)
     return _granted(request, owner, now)
 
 
-def refresh(turn: "Turn", request: "Request", now: int) -> "Attributes":
+def refresh(state: "State", request: "Request", now: int) -> "Attributes":
     """Set anew the time that an allocation has, or end it; return the attributes of the success response."""
     owner = request.allocation
     assert owner is not None
@@ -86,12 +86,12 @@ def refresh(turn: "Turn", request: "Request", now: int) -> "Attributes":
     if not relays:
         raise stun.Reject(443, "no relayed address of that family")
     wanted = _lifetime(request.message)
-    lifetime = 0 if wanted == 0 else turn.limits.lifetime(wanted)
+    lifetime = 0 if wanted == 0 else state.limits.lifetime(wanted)
     for relay in relays:
         if lifetime:
-            _extend(turn, relay, now + lifetime)
+            _extend(state, relay, now + lifetime)
         else:
-            turn.release(relay)
+            state.release(relay)
     return [(stun.LIFETIME, lifetime.to_bytes(4, "big")), SOFTWARE]
 
 
@@ -119,14 +119,14 @@ def _granted(request: "Request", owner: Allocation, now: int) -> "Attributes":
     return attributes
 
 
-def _choose(turn: "Turn", wish: _Wish, now: int) -> "tuple[list[Relay], tuple[int, int]]":
+def _choose(state: "State", wish: _Wish, now: int) -> "tuple[list[Relay], tuple[int, int]]":
     """Return the relays that fulfil a wish, and family and code of the half of a dual one that can't be had."""
     if wish.token is not None:
-        return [_reserved(turn, wish.token, now)], (0, 0)
+        return [_reserved(state, wish.token, now)], (0, 0)
     relays = []
     missing = (0, 0)
     for family in FAMILIES if wish.dual else (wish.family,):
-        relay, code = _find(turn, wish, family)
+        relay, code = _find(state, wish, family)
         if relay is not None:
             relays.append(relay)
         elif not missing[1] or code == 508:
@@ -136,11 +136,11 @@ def _choose(turn: "Turn", wish: _Wish, now: int) -> "tuple[list[Relay], tuple[in
     return relays, missing
 
 
-def _find(turn: "Turn", wish: _Wish, family: int) -> "tuple[Relay | None, int]":
+def _find(state: "State", wish: _Wish, family: int) -> "tuple[Relay | None, int]":
     """Return a free relay of a family, or None with the error code that says why."""
-    if family not in turn.pool.families:
+    if family not in state.pool.families:
         return None, 440
-    free = _shuffled(turn, turn.pool.free_relays(family))
+    free = _shuffled(state, state.pool.free_relays(family))
     addresses = {relay.address for relay in free} if wish.reserve else set()
     spare = None
     for relay in free:
@@ -154,81 +154,81 @@ def _find(turn: "Turn", wish: _Wish, family: int) -> "tuple[Relay | None, int]":
     return spare, 508
 
 
-def _shuffled(turn: "Turn", free: "list[Relay]") -> "list[Relay]":
+def _shuffled(state: "State", free: "list[Relay]") -> "list[Relay]":
     """Return the free relays from a random one on: who has one port must not guess the next client's (RFC 6056)."""
-    start = int.from_bytes(turn.random(2), "big") % max(len(free), 1)
+    start = int.from_bytes(state.random(2), "big") % max(len(free), 1)
     return free[start:] + free[:start]
 
 
-def _reserved(turn: "Turn", token: bytes, now: int) -> Relay:
-    for relay in turn.pool.relays:
+def _reserved(state: "State", token: bytes, now: int) -> Relay:
+    for relay in state.pool.relays:
         if relay.token == token and relay.expires > now:
             return relay
     raise stun.Reject(508, "reservation unknown or expired")
 
 
-def _admit(turn: "Turn", request: "Request", wish: _Wish, relay: Relay, now: int) -> Account:
+def _admit(state: "State", request: "Request", wish: _Wish, relay: Relay, now: int) -> Account:
     """Check quota and pool (§7.2, tenth point); return the user's account.
 
     relay: the first that was chosen; a reserved one brings the places that it holds.
     """
     assert request.identity is not None
-    if turn.draining:
+    if state.draining:
         raise stun.Reject(508, "draining")
     needed = 2 if wish.reserve else 1
-    if turn.pool.free_slots() + (wish.token is not None) < needed:
+    if state.pool.free_slots() + (wish.token is not None) < needed:
         raise stun.Reject(508, "all allocations are in use")
-    account = turn.pool.accounts.open(request.identity.account, now)
+    account = state.pool.accounts.open(request.identity.account, now)
     if account is None:
         raise stun.Reject(508, "all accounts are in use")
     held = 1 if relay.account is account else 0
-    if turn.limits.user_quota and account.allocations + needed - held > turn.limits.user_quota:
+    if state.limits.user_quota and account.allocations + needed - held > state.limits.user_quota:
         raise stun.Reject(486, "user quota reached")
     return account
 
 
-def _create(turn: "Turn", request: "Request", account: Account, now: int) -> Allocation:
-    owner = turn.pool.take_allocation()
+def _create(state: "State", request: "Request", account: Account, now: int) -> Allocation:
+    owner = state.pool.take_allocation()
     owner.via, owner.client = request.via, request.source
     owner.identity, owner.account = request.identity, account
     owner.transaction = request.message.transaction
     owner.created = now
-    turn.sessions += 1
-    owner.session = turn.sessions
-    owner.up, owner.down = Budget(turn.limits.bandwidth), Budget(turn.limits.bandwidth)
-    turn.clients[owner.via][owner.client] = owner
+    state.sessions += 1
+    owner.session = state.sessions
+    owner.up, owner.down = Budget(state.limits.bandwidth), Budget(state.limits.bandwidth)
+    state.clients[owner.via][owner.client] = owner
     account.allocations += 1
     return owner
 
 
-def _hand_over(turn: "Turn", relay: Relay, owner: Allocation, expires: int) -> None:
+def _hand_over(state: "State", relay: Relay, owner: Allocation, expires: int) -> None:
     if relay.token:  # reserved: its place and its quota go over to the new allocation's
-        turn.unreserve(relay)
+        state.unreserve(relay)
     else:
-        turn.pool.take_relay(relay)
-    turn.assign(relay, owner, expires)
+        state.pool.take_relay(relay)
+    state.assign(relay, owner, expires)
 
 
-def _reserve(turn: "Turn", relay: "Relay | None", account: Account, now: int) -> bytes:
+def _reserve(state: "State", relay: "Relay | None", account: Account, now: int) -> bytes:
     """Hold a relay for whoever brings the token that is returned (§7.2)."""
     assert relay is not None
-    turn.pool.take_relay(relay)
-    turn.pool.reserved += 1
+    state.pool.take_relay(relay)
+    state.pool.reserved += 1
     account.allocations += 1
     relay.account = account
-    relay.token = turn.random(_TOKEN_SIZE)
+    relay.token = state.random(_TOKEN_SIZE)
     relay.expires = now + RESERVATION_LIFETIME
-    turn.schedule(relay.expires)
+    state.schedule(relay.expires)
     return relay.token
 
 
-def _extend(turn: "Turn", relay: Relay, expires: int) -> None:
+def _extend(state: "State", relay: Relay, expires: int) -> None:
     assert relay.allocation is not None
     relay.expires = expires
     relay.allocation.renew()
-    turn.schedule(expires)
+    state.schedule(expires)
     for bound in relay.channels.values():
-        turn.renew(bound)
+        state.renew(bound)
 
 
 def _lifetime(message: stun.Message) -> "int | None":

@@ -13,38 +13,38 @@ from edgeturn.protocol.pool import Allocation, Channel, Relay
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.protocol.request import Request
+    from edgeturn.protocol.state import State
     from edgeturn.protocol.stun import Attributes
-    from edgeturn.protocol.turn import Turn
 
 
-def channel_bind(turn: "Turn", request: "Request", now: int) -> "Attributes":
+def channel_bind(state: "State", request: "Request", now: int) -> "Attributes":
     """Bind or refresh the channel that a request asks for."""
     owner = request.allocation
     assert owner is not None
-    number, peer = _read(turn, request.message)
+    number, peer = _read(state, request.message)
     relay = relay_towards(owner, peer)
-    wire = peer[:2] + turn.wire(ip_of(peer))
-    forget_expired(turn, owner, now)
+    wire = peer[:2] + state.wire(ip_of(peer))
+    forget_expired(state, owner, now)
     bound = _find(owner, relay, number, wire)
-    refuse_denied(turn.peers.denies_transport(peer, turn.relayed), peer_ip=ip_of(peer))
-    if bound is None and len(owner.channels) >= turn.limits.max_channels:
+    refuse_denied(state.peers.denies_transport(peer, state.relayed), peer_ip=ip_of(peer))
+    if bound is None and len(owner.channels) >= state.limits.max_channels:
         raise stun.Reject(508, "all channels of the allocation are in use")
-    install(turn, owner, [(relay, ip_of(wire))], now)
+    install(state, owner, [(relay, ip_of(wire))], now)
     if bound is None:
-        bound = _bind(turn, owner, relay, number, peer, wire)
+        bound = _bind(state, owner, relay, number, peer, wire)
     bound.permission = relay.permissions[ip_of(wire)]
     bound.expires = now + CHANNEL_LIFETIME
-    turn.renew(bound)
+    state.renew(bound)
     return []
 
 
-def _read(turn: "Turn", message: stun.Message) -> "tuple[int, bytes]":
+def _read(state: "State", message: stun.Message) -> "tuple[int, bytes]":
     """Return channel number and peer; Reject 400 where one is missing or out of range."""
     value = message.get(stun.CHANNEL_NUMBER, 4)
     if value is None or not message.peers:
         raise stun.Reject(400, "no CHANNEL-NUMBER or no XOR-PEER-ADDRESS")
     number = int.from_bytes(value[:2], "big")
-    if not CHANNEL_FIRST <= number <= turn.limits.last_channel():
+    if not CHANNEL_FIRST <= number <= state.limits.last_channel():
         raise stun.Reject(400, f"channel number {number:#06x} is out of range")
     return number, decode_peer(message, message.peers[0])
 
@@ -58,8 +58,8 @@ def _find(owner: Allocation, relay: Relay, number: int, wire: bytes) -> "Channel
     return by_number
 
 
-def _bind(turn: "Turn", owner: Allocation, relay: Relay, number: int, peer: bytes, wire: bytes) -> Channel:
-    bound = turn.pool.take_channel()
+def _bind(state: "State", owner: Allocation, relay: Relay, number: int, peer: bytes, wire: bytes) -> Channel:
+    bound = state.pool.take_channel()
     bound.number, bound.peer, bound.wire, bound.relay = number, peer, wire, relay
     owner.channels[number] = bound
     relay.channels[wire] = bound

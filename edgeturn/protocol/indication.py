@@ -16,7 +16,7 @@ from edgeturn.protocol.pool import FAMILIES, Allocation, Relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from edgeturn.protocol.turn import Datagram, Turn
+    from edgeturn.protocol.state import Datagram, State
 
 _SEND_INDICATION = stun.SEND | stun.INDICATION
 _COOKIE = int.from_bytes(stun.COOKIE, "big")
@@ -27,29 +27,15 @@ _TOO_BIG = {FAMILIES[0]: b"\x03\x04", FAMILIES[1]: b"\x02\x00"}  # type and code
 _LARGEST_DATA = 0xFFFF - HEADROOM  # what fits, padded, in front of the 16-bit length of a message
 
 
-class Transactions:
-    """Transaction ids of indications: random once and then counted, so that none is used twice."""
-
-    def __init__(self, prefix: bytes) -> None:
-        """Take 8 random bytes."""
-        self._prefix = stun.COOKIE + prefix
-        self._count = 0
-
-    def next(self) -> bytes:
-        """Return cookie and transaction id."""
-        self._count = (self._count + 1) & 0xFFFFFFFF
-        return self._prefix + self._count.to_bytes(4, "big")
-
-
-def send(turn: "Turn", message: stun.Message, via: int, source: bytes, now: int) -> "Datagram | None":
+def send(state: "State", message: stun.Message, via: int, source: bytes, now: int) -> "Datagram | None":
     """Relay the data of a Send indication (§11.2)."""
     data = message.attributes.get(stun.DATA)
     if message.method != stun.SEND or message.classic or message.unknown or not message.peers or data is None:
-        return turn.drop("indication")
+        return state.drop("indication")
     peer = stun.decode_xor_address(message.peers[0], message.transaction)
     if peer is None:
-        return turn.drop("indication")
-    return relay_data(turn, peer, data, via, source, now, stun.DONT_FRAGMENT in message.attributes)
+        return state.drop("indication")
+    return relay_data(state, peer, data, via, source, now, stun.DONT_FRAGMENT in message.attributes)
 
 
 def read_usual(packet: memoryview, size: int) -> "tuple[bytes, memoryview] | None":
@@ -74,29 +60,29 @@ def read_usual(packet: memoryview, size: int) -> "tuple[bytes, memoryview] | Non
 
 
 def relay_data(
-    turn: "Turn", peer: bytes, data: "bytes | memoryview", via: int, source: bytes, now: int, df: bool
+    state: "State", peer: bytes, data: "bytes | memoryview", via: int, source: bytes, now: int, df: bool
 ) -> "Datagram | None":
     """Relay data to a peer that has a permission."""
-    owner = turn.live_allocation(via, source, now)
+    owner = state.live_allocation(via, source, now)
     if owner is None:
-        return turn.drop("indication")
+        return state.drop("indication")
     relay = owner.relays[len(peer) > 2 + IPV4_SIZE]
-    wire = peer[:2] + turn.wire(ip_of(peer))
-    if relay is None or not has_permission(relay, ip_of(wire), now) or _is_closed(turn, peer):
-        return turn.drop("permission")
+    wire = peer[:2] + state.wire(ip_of(peer))
+    if relay is None or not has_permission(relay, ip_of(wire), now) or _is_closed(state, peer):
+        return state.drop("permission")
     owner.up_credit -= len(data)
-    if owner.up_credit < 0 and not turn.draw_up(owner, len(data), now):
+    if owner.up_credit < 0 and not state.draw_up(owner, len(data), now):
         return None
     owner.up_packets += 1
     return relay.via + (df and _honours_df(owner, relay)), wire, data
 
 
-def _is_closed(turn: "Turn", peer: bytes) -> bool:
+def _is_closed(state: "State", peer: bytes) -> bool:
     """Say whether policy forbids a peer that has a permission.
 
     The permission says that the IP address is allowed now; on our own addresses the port counts too.
     """
-    return turn.peers.is_relay(ip_of(peer)) and turn.peers.denies_transport(peer, turn.relayed) is not None
+    return state.peers.is_relay(ip_of(peer)) and state.peers.denies_transport(peer, state.relayed) is not None
 
 
 def _honours_df(owner: Allocation, relay: Relay) -> bool:
@@ -104,19 +90,19 @@ def _honours_df(owner: Allocation, relay: Relay) -> bool:
     return len(owner.client) == 2 + IPV4_SIZE and relay.family == FAMILIES[0]
 
 
-def data(turn: "Turn", relay: Relay, packet: memoryview, size: int, source: bytes, now: int) -> "Datagram | None":
+def data(state: "State", relay: Relay, packet: memoryview, size: int, source: bytes, now: int) -> "Datagram | None":
     """Turn a datagram of a peer without a channel into a Data indication, in place (§11.3)."""
     owner = relay.allocation
     if owner is None or relay.expires <= now or not has_permission(relay, ip_of(source), now):
-        return turn.drop("permission")
+        return state.drop("permission")
     if size > _LARGEST_DATA:
-        return turn.drop("size")
+        return state.drop("size")
     owner.down_credit -= size
-    if owner.down_credit < 0 and not turn.draw_down(owner, size, now):
+    if owner.down_credit < 0 and not state.draw_down(owner, size, now):
         return None
     owner.down_packets += 1
-    transaction = turn.transactions.next()
-    peer = stun.encode_xor_address(turn.announced(source), transaction)
+    transaction = state.transactions.next()
+    peer = stun.encode_xor_address(state.announced(source), transaction)
     padding = -size & 3
     start = HEADROOM - 4 - len(peer) - 4 - stun.HEADER_SIZE
     pack_into("!HH", packet, start, stun.DATA_METHOD | stun.INDICATION, 4 + len(peer) + 4 + size + padding)
@@ -128,19 +114,19 @@ def data(turn: "Turn", relay: Relay, packet: memoryview, size: int, source: byte
     return owner.via, owner.client, packet[start : HEADROOM + size + padding]
 
 
-def icmp(turn: "Turn", relay: Relay, peer: bytes, error: bytes, now: int) -> "Datagram | None":
+def icmp(state: "State", relay: Relay, peer: bytes, error: bytes, now: int) -> "Datagram | None":
     """Turn an ICMP error about a datagram to a peer into a Data indication (§11.5, §18.13).
 
     error: type, code, and 4 bytes of error data, the next hop's MTU where the type has one.
     """
     owner = relay.allocation
     if owner is None or relay.expires <= now or error[0] not in _ICMP_TYPES[relay.family]:
-        return turn.drop("icmp")
+        return state.drop("icmp")
     if not has_permission(relay, ip_of(peer), now):
-        return turn.drop("permission")
-    transaction = turn.transactions.next()
+        return state.drop("permission")
+    transaction = state.transactions.next()
     attributes = [
-        (stun.XOR_PEER_ADDRESS, stun.encode_xor_address(turn.announced(peer), transaction)),
+        (stun.XOR_PEER_ADDRESS, stun.encode_xor_address(state.announced(peer), transaction)),
         (stun.ICMP, bytes(2) + (error if error[:2] == _TOO_BIG[relay.family] else error[:2] + bytes(4))),
     ]
     datagram = stun.encode(stun.DATA_METHOD | stun.INDICATION, transaction, attributes)

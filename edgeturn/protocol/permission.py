@@ -13,11 +13,11 @@ from edgeturn.protocol.pool import FAMILIES, Allocation, Relay
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.protocol.request import Request
+    from edgeturn.protocol.state import State
     from edgeturn.protocol.stun import Attributes
-    from edgeturn.protocol.turn import Turn
 
 
-def create_permission(turn: "Turn", request: "Request", now: int) -> "Attributes":
+def create_permission(state: "State", request: "Request", now: int) -> "Attributes":
     """Install or refresh the permissions that a request asks for."""
     owner = request.allocation
     assert owner is not None
@@ -26,8 +26,8 @@ def create_permission(turn: "Turn", request: "Request", now: int) -> "Attributes
         raise stun.Reject(400, "no XOR-PEER-ADDRESS")
     places = [(relay_towards(owner, peer), ip_of(peer)) for peer in peers]
     for _, ip in places:
-        refuse_denied(turn.peers.denies(ip), peer_ip=ip)
-    install(turn, owner, [(relay, turn.wire(ip)) for relay, ip in places], now)
+        refuse_denied(state.peers.denies(ip), peer_ip=ip)
+    install(state, owner, [(relay, state.wire(ip)) for relay, ip in places], now)
     return []
 
 
@@ -53,39 +53,39 @@ def refuse_denied(rule: "str | None", peer_ip: bytes) -> None:
         raise stun.Reject(403, rule, peer=peer_ip)
 
 
-def install(turn: "Turn", owner: Allocation, places: "list[tuple[Relay, bytes]]", now: int) -> None:
+def install(state: "State", owner: Allocation, places: "list[tuple[Relay, bytes]]", now: int) -> None:
     """Install or refresh permissions for IP addresses on the wire; Reject 508 where they don't all fit."""
-    forget_expired(turn, owner, now)
+    forget_expired(state, owner, now)
     new = {(relay.index, ip) for relay, ip in places if ip not in relay.permissions}
     assert owner.account is not None
-    if owner.count_permissions() + len(new) > turn.limits.max_permissions:
+    if owner.count_permissions() + len(new) > state.limits.max_permissions:
         raise stun.Reject(508, "all permissions of the allocation are in use")
     if new and not owner.account.peers.take(len(new), now):
         raise stun.Reject(508, "too many new peers in a minute")
     for relay, ip in places:
-        _install_one(turn, relay, ip, now)
+        _install_one(state, relay, ip, now)
 
 
-def _install_one(turn: "Turn", relay: Relay, ip: bytes, now: int) -> None:
+def _install_one(state: "State", relay: Relay, ip: bytes, now: int) -> None:
     permitted = relay.permissions.get(ip)
     if permitted is None:
-        permitted = turn.pool.take_permission()
+        permitted = state.pool.take_permission()
         permitted.ip = ip
         relay.permissions[ip] = permitted
     permitted.expires = now + PERMISSION_LIFETIME
-    turn.schedule(permitted.expires)
-    turn.observer.permitted(relay, permitted)
+    state.schedule(permitted.expires)
+    state.observer.permitted(relay, permitted)
     for bound in relay.channels.values():
         if ip_of(bound.wire) == ip:
             bound.permission = permitted
-            turn.renew(bound)
+            state.renew(bound)
 
 
-def forget_expired(turn: "Turn", owner: Allocation, now: int) -> None:
+def forget_expired(state: "State", owner: Allocation, now: int) -> None:
     """Make room: take back what has expired and was not yet reclaimed."""
     for relay in owner.relays:
         if relay is not None:
-            turn.forget_expired(relay, now)
+            state.forget_expired(relay, now)
 
 
 def has_permission(relay: Relay, ip: bytes, now: int) -> bool:

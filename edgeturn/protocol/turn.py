@@ -17,22 +17,21 @@ from struct import pack_into, unpack_from
 
 from edgeturn.protocol import allocation, channel, indication, permission, stun
 from edgeturn.protocol.authentication import Authenticator
-from edgeturn.protocol.budget import Budget, Strangers, draw
+from edgeturn.protocol.budget import Strangers
 from edgeturn.protocol.credentials import Credentials
 from edgeturn.protocol.limits import CHANNEL_HEADER_SIZE, HEADROOM, Limits
 from edgeturn.protocol.nonce import Nonces
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
-from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Allocation, Channel, Permission, Pool, Relay
 from edgeturn.protocol.request import Request
+from edgeturn.protocol.state import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgeturn.protocol.state import Datagram
     from edgeturn.protocol.stun import Attributes
-
-    Datagram = tuple[int, bytes, bytes | memoryview]
 
 # method -> (handler, whether the 5-tuple must have an allocation)
 METHODS = {
@@ -46,8 +45,8 @@ _CHANNEL_BITS = 0x40  # RFC 8656 §12: the first byte of ChannelData; RFC 5766 u
 _CHANNEL_START = HEADROOM - CHANNEL_HEADER_SIZE
 
 
-class Turn:
-    """The server's state machine."""
+class Turn(State):
+    """The server: reads datagrams, lets the handlers decide over its state, and writes datagrams."""
 
     def __init__(
         self,
@@ -59,21 +58,9 @@ class Turn:
         observer: Observer,
     ) -> None:
         """Take limits, relayed families, credentials, the peer policy, a source of random bytes and the observer."""
-        self.limits = limits
-        self.peers = peers
-        self.random = random
-        self.observer = observer
-        self.pool = Pool(limits, families)
+        super().__init__(limits, families, peers, random, observer)
         self.authenticator = Authenticator(credentials, Nonces(random(32), limits.nonce_lifetime))
         self.strangers = Strangers(limits.unauthenticated_rate, random(8))
-        self.up, self.down = Budget(limits.total_bandwidth), Budget(limits.total_bandwidth)
-        self.clients: dict[int, dict[bytes, Allocation]] = {}
-        self.relayed: dict[bytes, int] = {}  # live relayed addresses, as bound and as announced
-        self.wire_ips: dict[bytes, bytes] = {}  # announced IP address -> bound one, where they differ
-        self.draining = False
-        self.sessions = self.due = 0
-        self.dropped: dict[str, int] = {}
-        self.transactions = indication.Transactions(random(8))
 
     # What the loop calls for every datagram.
 
@@ -109,30 +96,6 @@ class Turn:
         """Take an ICMP error about a datagram to a peer: type, code, 4 bytes of error data; return what to send."""
         return indication.icmp(self, self.pool.relays[index], peer, error, now)
 
-    def tick(self, now: int) -> int:
-        """Reclaim what has expired; return when something expires next, 0 where nothing will."""
-        self.due = 0
-        for relay in self.pool.relays:
-            if relay.expires:
-                self._reclaim(relay, now)
-        return self.due
-
-    # What the loop tells.
-
-    def listen(self, via: int) -> None:
-        """Note a listener's number."""
-        self.clients.setdefault(via, {})
-
-    def opened(self, index: int, address: bytes, announced: bytes, paired: bool = False) -> None:
-        """Note that the socket of a relay is open: the port||ip it is bound to, and the one that clients are told.
-
-        paired: another relay was opened beside it, for EVEN-PORT with a reservation.
-        """
-        relay = self.pool.relays[index]
-        if announced != address:
-            self.wire_ips[announced[2:]] = address[2:]
-        self.pool.open_relay(relay, address, announced, paired)
-
     def use(self, limits: Limits, credentials: Credentials, peers: Peers, now: int) -> None:
         """Take other limits, credentials and peers; sessions go on, without what is no longer allowed."""
         self.limits = limits
@@ -147,126 +110,7 @@ class Turn:
             owner.forget_credit()
             for relay in owner.relays:
                 if relay is not None:
-                    self._revoke_denied(relay)
-
-    def live_sessions(self) -> "list[Allocation]":
-        """Return the allocations that there are."""
-        return [owner for table in self.clients.values() for owner in table.values()]
-
-    # What the handlers share.
-
-    def drop(self, reason: str) -> "Datagram | None":
-        """Count a datagram that is dropped without an answer."""
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
-        return None
-
-    def draw_up(self, owner: Allocation, size: int, now: int) -> bool:
-        """Draw credit for the direction to the peers; where there's none, take the packet back."""
-        assert owner.account is not None
-        credit = draw((owner.up, owner.account.up, self.up), -owner.up_credit, now)
-        owner.up_drawn += credit
-        owner.up_credit += credit or size
-        if not credit:
-            self.drop("bandwidth")
-        return bool(credit)
-
-    def draw_down(self, owner: Allocation, size: int, now: int) -> bool:
-        """Draw credit for the direction to the client; where there's none, take the packet back."""
-        assert owner.account is not None
-        credit = draw((owner.down, owner.account.down, self.down), -owner.down_credit, now)
-        owner.down_drawn += credit
-        owner.down_credit += credit or size
-        if not credit:
-            self.drop("bandwidth")
-        return bool(credit)
-
-    def wire(self, ip: bytes) -> bytes:
-        """Return the IP address that a peer has on the wire: for an announced one of ours, the bound one."""
-        return self.wire_ips.get(ip, ip)
-
-    def announced(self, source: bytes) -> bytes:
-        """Return the port||ip by which clients know a peer: for a relayed one of ours, the announced one."""
-        index = self.relayed.get(source)
-        return source if index is None else self.pool.relays[index].announced
-
-    def schedule(self, when: int) -> None:
-        """See to it that tick is called by then."""
-        if not self.due or when < self.due:
-            self.due = when
-
-    def assign(self, relay: Relay, owner: Allocation, expires: int) -> None:
-        """Give a relay to an allocation."""
-        relay.allocation = owner
-        relay.account = owner.account
-        relay.token = b""
-        relay.expires = expires
-        owner.relays[FAMILIES.index(relay.family)] = relay
-        owner.renew()
-        self.relayed[relay.address] = self.relayed[relay.announced] = relay.index
-        self.schedule(expires)
-
-    def release(self, relay: Relay) -> None:
-        """Take a relay back with its permissions and channels; the last one of an allocation ends it."""
-        for bound in list(relay.channels.values()):
-            self.unbind(bound)
-        for permitted in list(relay.permissions.values()):
-            self.revoke(relay, permitted)
-        self.observer.freed(relay)
-        self.relayed.pop(relay.address, None)
-        self.relayed.pop(relay.announced, None)
-        relay.expires = 0
-        owner, relay.allocation = relay.allocation, None
-        if owner is None:
-            self.unreserve(relay)
-        else:
-            owner.relays[FAMILIES.index(relay.family)] = None
-            owner.renew()
-            if owner.expires == 0:
-                self._end(owner)
-        relay.account = None
-
-    def unreserve(self, relay: Relay) -> None:
-        """Give back the place and the quota that a reservation held."""
-        assert relay.account is not None
-        self.pool.reserved -= 1
-        relay.account.allocations -= 1
-        relay.token = b""
-
-    def end(self, owner: Allocation) -> None:
-        """End an allocation with all that it has."""
-        for relay in list(owner.relays):
-            if relay is not None:
-                self.release(relay)
-
-    def renew(self, bound: Channel) -> None:
-        """Compute anew until when a channel carries data, and tell."""
-        bound.renew()
-        self.observer.bound(bound)
-
-    def unbind(self, bound: Channel) -> None:
-        """Forget a channel."""
-        self.observer.unbound(bound)
-        assert bound.relay.allocation is not None
-        del bound.relay.allocation.channels[bound.number]
-        del bound.relay.channels[bound.wire]
-        self.pool.give_channel(bound)
-
-    def revoke(self, relay: Relay, permitted: Permission) -> None:
-        """Forget a permission; the channels that leant on it stay bound without it."""
-        for bound in relay.channels.values():
-            if bound.permission is permitted:
-                bound.permission = NO_PERMISSION
-                self.renew(bound)
-        del relay.permissions[permitted.ip]
-        self.pool.give_permission(permitted)
-
-    def _revoke_denied(self, relay: Relay) -> None:
-        for bound in list(relay.channels.values()):
-            if self.peers.denies_transport(bound.peer, self.relayed):
-                self.unbind(bound)
-        for permitted in list(relay.permissions.values()):
-            if self.peers.denies(permitted.ip):
-                self.revoke(relay, permitted)
+                    self.revoke_denied(relay)
 
     # Requests.
 
@@ -320,16 +164,6 @@ class Turn:
         except stun.Reject as reject:
             return self._reject(request, reject)
 
-    def live_allocation(self, via: int, source: bytes, now: int) -> "Allocation | None":
-        """Return the allocation of a 5-tuple; what of it has expired is taken back first."""
-        owner = self.clients[via].get(source)
-        if owner is None:
-            return None
-        for relay in list(owner.relays):
-            if relay is not None and relay.expires <= now:
-                self.release(relay)
-        return self.clients[via].get(source)
-
     def _identify(self, request: Request, now: int) -> None:
         known = request.allocation.identity if request.allocation else None
         request.identity = self.authenticator.identify(request.message, request.source, now, known)
@@ -368,29 +202,3 @@ class Turn:
         )
         self.observer.answered(request, data)
         return request.via, request.source, data
-
-    # Reclaiming.
-
-    def _reclaim(self, relay: Relay, now: int) -> None:
-        if relay.expires <= now:
-            self.release(relay)
-            return
-        self.schedule(relay.expires)
-        self.forget_expired(relay, now)
-        for permitted in relay.permissions.values():
-            self.schedule(permitted.expires)
-
-    def forget_expired(self, relay: Relay, now: int) -> None:
-        """Take back the channels and permissions of a relay that nobody needs any longer."""
-        for bound in list(relay.channels.values()):
-            if not bound.is_kept(now):
-                self.unbind(bound)
-        for permitted in list(relay.permissions.values()):
-            if permitted.expires <= now:
-                self.revoke(relay, permitted)
-
-    def _end(self, owner: Allocation) -> None:
-        assert owner.account is not None
-        del self.clients[owner.via][owner.client]
-        owner.account.allocations -= 1
-        self.pool.give_allocation(owner)

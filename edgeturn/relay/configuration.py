@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LIMITS = (
+LIMITS = (
     "max_allocations",
     "max_permissions",
     "max_channels",
@@ -79,7 +79,7 @@ class Configuration:
     def limits(self) -> Limits:
         """Return the limits of the core."""
         limits = Limits()
-        for name in _LIMITS:
+        for name in LIMITS:
             setattr(limits, name, self.values[name])
         return limits
 

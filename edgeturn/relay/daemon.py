@@ -24,18 +24,6 @@ from edgeturn.relay.statistics import Statistics
 from edgeturn.relay.uci import ConfigError
 
 _LOOPBACK = b"\x7f\x00\x00\x01"
-_LIVE_LIMITS = (
-    "user_quota",
-    "peers_per_minute",
-    "bandwidth",
-    "user_bandwidth",
-    "total_bandwidth",
-    "unauthenticated_rate",
-    "default_lifetime",
-    "max_lifetime",
-    "nonce_lifetime",
-    "wide_channels",
-)
 
 
 class _SocketObserver(Observer):
@@ -231,8 +219,9 @@ class Daemon:
     def _apply(self, new: Configuration) -> None:
         credentials, peers = new.credentials(seam.random_bytes), self._peers(new)
         limits = self.turn.limits
-        for name in _LIVE_LIMITS:
-            setattr(limits, name, new.values[name])
+        for name in configuration.LIMITS:
+            if _is_live(name):
+                setattr(limits, name, new.values[name])
         self.turn.use(limits, credentials, peers, self.loop.now)
         self.log.set_level(new.text("log_level"))
 

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeturn.protocol.turn import Datagram
+    from edgeturn.protocol.state import Datagram
 
     Handler = Callable[[int], None]
     Take = Callable[[memoryview, int, int, bytes, int], Datagram | None]

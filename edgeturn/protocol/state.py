@@ -1,0 +1,239 @@
+"""State: what the relay knows, and the few ways in which it changes.
+
+Rule 1: handlers read and change it through these methods, so that tables, pools, quotas and observers always agree.
+Rule 2: what has expired counts for nothing at once; tick only gives its record back to the pool.
+Rule 3: a peer is kept under the address that it has on the wire; `announced` and `wire` are the two ways across.
+"""
+
+from edgeturn.protocol.address import ip_of
+from edgeturn.protocol.budget import Budget, draw
+from edgeturn.protocol.limits import Limits
+from edgeturn.protocol.observer import Observer
+from edgeturn.protocol.peers import Peers
+from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Allocation, Channel, Permission, Pool, Relay
+from edgeturn.protocol.stun import COOKIE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Datagram = tuple[int, bytes, bytes | memoryview]
+
+
+class Transactions:
+    """Transaction ids of indications: random once and then counted, so that none is used twice."""
+
+    def __init__(self, prefix: bytes) -> None:
+        """Take 8 random bytes."""
+        self._prefix = COOKIE + prefix
+        self._count = 0
+
+    def next(self) -> bytes:
+        """Return cookie and transaction id."""
+        self._count = (self._count + 1) & 0xFFFFFFFF
+        return self._prefix + self._count.to_bytes(4, "big")
+
+
+class State:
+    """Pools, tables and budgets."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        families: "tuple[int, ...]",
+        peers: Peers,
+        random: "Callable[[int], bytes]",
+        observer: Observer,
+    ) -> None:
+        """Take limits, relayed families, the peer policy, a source of random bytes and the observer."""
+        self.limits = limits
+        self.peers = peers
+        self.random = random
+        self.observer = observer
+        self.pool = Pool(limits, families)
+        self.up, self.down = Budget(limits.total_bandwidth), Budget(limits.total_bandwidth)
+        self.clients: dict[int, dict[bytes, Allocation]] = {}
+        self.relayed: dict[bytes, int] = {}  # live relayed addresses, as bound and as announced
+        self.wire_ips: dict[bytes, bytes] = {}  # announced IP address -> bound one, where they differ
+        self.draining = False
+        self.sessions = self.due = 0
+        self.dropped: dict[str, int] = {}
+        self.transactions = Transactions(random(8))
+
+    def listen(self, via: int) -> None:
+        """Note a listener's number."""
+        self.clients.setdefault(via, {})
+
+    def opened(self, index: int, address: bytes, announced: bytes, paired: bool = False) -> None:
+        """Note that the socket of a relay is open: the port||ip it is bound to, and the one that clients are told.
+
+        paired: another relay was opened beside it, for EVEN-PORT with a reservation.
+        """
+        relay = self.pool.relays[index]
+        if announced != address:
+            self.wire_ips[ip_of(announced)] = ip_of(address)
+        self.pool.open_relay(relay, address, announced, paired)
+
+    def live_sessions(self) -> "list[Allocation]":
+        """Return the allocations that there are."""
+        return [owner for table in self.clients.values() for owner in table.values()]
+
+    def live_allocation(self, via: int, source: bytes, now: int) -> "Allocation | None":
+        """Return the allocation of a 5-tuple; what of it has expired is taken back first."""
+        owner = self.clients[via].get(source)
+        if owner is None:
+            return None
+        for relay in list(owner.relays):
+            if relay is not None and relay.expires <= now:
+                self.release(relay)
+        return self.clients[via].get(source)
+
+    def tick(self, now: int) -> int:
+        """Reclaim what has expired; return when something expires next, 0 where nothing will."""
+        self.due = 0
+        for relay in self.pool.relays:
+            if relay.expires:
+                self._reclaim(relay, now)
+        return self.due
+
+    # Counting and looking up.
+
+    def drop(self, reason: str) -> "Datagram | None":
+        """Count a datagram that is dropped without an answer."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        return None
+
+    def draw_up(self, owner: Allocation, size: int, now: int) -> bool:
+        """Draw credit for the direction to the peers; where there's none, take the packet back."""
+        assert owner.account is not None
+        credit = draw((owner.up, owner.account.up, self.up), -owner.up_credit, now)
+        owner.up_drawn += credit
+        owner.up_credit += credit or size
+        if not credit:
+            self.drop("bandwidth")
+        return bool(credit)
+
+    def draw_down(self, owner: Allocation, size: int, now: int) -> bool:
+        """Draw credit for the direction to the client; where there's none, take the packet back."""
+        assert owner.account is not None
+        credit = draw((owner.down, owner.account.down, self.down), -owner.down_credit, now)
+        owner.down_drawn += credit
+        owner.down_credit += credit or size
+        if not credit:
+            self.drop("bandwidth")
+        return bool(credit)
+
+    def wire(self, ip: bytes) -> bytes:
+        """Return the IP address that a peer has on the wire: for an announced one of ours, the bound one."""
+        return self.wire_ips.get(ip, ip)
+
+    def announced(self, source: bytes) -> bytes:
+        """Return the port||ip by which clients know a peer: for a relayed one of ours, the announced one."""
+        index = self.relayed.get(source)
+        return source if index is None else self.pool.relays[index].announced
+
+    def schedule(self, when: int) -> None:
+        """See to it that tick is called by then."""
+        if not self.due or when < self.due:
+            self.due = when
+
+    # Changing.
+
+    def assign(self, relay: Relay, owner: Allocation, expires: int) -> None:
+        """Give a relay to an allocation."""
+        relay.allocation = owner
+        relay.account = owner.account
+        relay.token = b""
+        relay.expires = expires
+        owner.relays[FAMILIES.index(relay.family)] = relay
+        owner.renew()
+        self.relayed[relay.address] = self.relayed[relay.announced] = relay.index
+        self.schedule(expires)
+
+    def release(self, relay: Relay) -> None:
+        """Take a relay back with its permissions and channels; the last one of an allocation ends it."""
+        for bound in list(relay.channels.values()):
+            self.unbind(bound)
+        for permitted in list(relay.permissions.values()):
+            self.revoke(relay, permitted)
+        self.observer.freed(relay)
+        self.relayed.pop(relay.address, None)
+        self.relayed.pop(relay.announced, None)
+        relay.expires = 0
+        owner, relay.allocation = relay.allocation, None
+        if owner is None:
+            self.unreserve(relay)
+        else:
+            owner.relays[FAMILIES.index(relay.family)] = None
+            owner.renew()
+            if owner.expires == 0:
+                self._end(owner)
+        relay.account = None
+
+    def unreserve(self, relay: Relay) -> None:
+        """Give back the place and the quota that a reservation held."""
+        assert relay.account is not None
+        self.pool.reserved -= 1
+        relay.account.allocations -= 1
+        relay.token = b""
+
+    def end(self, owner: Allocation) -> None:
+        """End an allocation with all that it has."""
+        for relay in list(owner.relays):
+            if relay is not None:
+                self.release(relay)
+
+    def renew(self, bound: Channel) -> None:
+        """Compute anew until when a channel carries data, and tell."""
+        bound.renew()
+        self.observer.bound(bound)
+
+    def unbind(self, bound: Channel) -> None:
+        """Forget a channel."""
+        self.observer.unbound(bound)
+        assert bound.relay.allocation is not None
+        del bound.relay.allocation.channels[bound.number]
+        del bound.relay.channels[bound.wire]
+        self.pool.give_channel(bound)
+
+    def revoke(self, relay: Relay, permitted: Permission) -> None:
+        """Forget a permission; the channels that leant on it stay bound without it."""
+        for bound in relay.channels.values():
+            if bound.permission is permitted:
+                bound.permission = NO_PERMISSION
+                self.renew(bound)
+        del relay.permissions[permitted.ip]
+        self.pool.give_permission(permitted)
+
+    def revoke_denied(self, relay: Relay) -> None:
+        """Forget the channels and permissions that the peer policy no longer allows."""
+        for bound in list(relay.channels.values()):
+            if self.peers.denies_transport(bound.peer, self.relayed):
+                self.unbind(bound)
+        for permitted in list(relay.permissions.values()):
+            if self.peers.denies(permitted.ip):
+                self.revoke(relay, permitted)
+
+    def forget_expired(self, relay: Relay, now: int) -> None:
+        """Take back the channels and permissions of a relay that nobody needs any longer."""
+        for bound in list(relay.channels.values()):
+            if not bound.is_kept(now):
+                self.unbind(bound)
+        for permitted in list(relay.permissions.values()):
+            if permitted.expires <= now:
+                self.revoke(relay, permitted)
+
+    def _reclaim(self, relay: Relay, now: int) -> None:
+        if relay.expires <= now:
+            self.release(relay)
+            return
+        self.schedule(relay.expires)
+        self.forget_expired(relay, now)
+        for permitted in relay.permissions.values():
+            self.schedule(permitted.expires)
+
+    def _end(self, owner: Allocation) -> None:
+        assert owner.account is not None
+        del self.clients[owner.via][owner.client]
+        owner.account.allocations -= 1
+        self.pool.give_allocation(owner)

@@ -1,0 +1,132 @@
+"""Budgets in windows of whole seconds, and the table of strangers."""
+
+from edgeturn.protocol.address import parse
+from edgeturn.protocol.budget import STRANGER_WINDOW, UNLIMITED, Budget, Strangers, draw
+from edgeturn.protocol.limits import PREFIX_TABLE_SIZE
+from tests.core.dialogue import Server
+
+
+def strangers(rate: int) -> Strangers:
+    return Strangers(rate, b"\x13\x57\x9b\xdf\x02\x46\x8a\xce")
+
+
+def admitted(table: Strangers, source: str, now: int, most: int = 1000) -> int:
+    """Return how many requests of a source are within the budget."""
+    address = parse(source)
+    count = 0
+    while count < most and table.admits(address, now):
+        assert table.charge(address, now)
+        count += 1
+    assert count == most or not table.charge(address, now)
+    return count
+
+
+def test_a_window_holds_its_rate_and_no_more() -> None:
+    budget = Budget(10)
+    assert [budget.take(4, 100), budget.take(6, 100), budget.take(1, 100), budget.take(0, 100)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert budget.left(101) == 10 and budget.take(10, 101) and not budget.take(1, 101)
+
+
+def test_what_is_too_much_takes_nothing() -> None:
+    budget = Budget(10)
+    assert not budget.take(11, 100) and budget.left(100) == 10
+
+
+def test_windows_of_several_seconds() -> None:
+    budget = Budget(3, 60)
+    assert budget.take(3, 120) and not budget.take(1, 179) and budget.take(3, 180)
+
+
+def test_rate_0_is_unlimited() -> None:
+    budget = Budget(0)
+    assert all(budget.take(UNLIMITED, 100) for _ in range(100))
+    assert budget.left(100) == UNLIMITED and budget.draw_size() == UNLIMITED
+
+
+def test_changed_rate_counts_from_the_next_window() -> None:
+    budget = Budget(10)
+    budget.take(10, 100)
+    budget.rate = 20
+    assert budget.left(100) == 0 and budget.left(101) == 20
+
+
+def test_draws_are_small_against_the_rate_and_large_against_a_packet() -> None:
+    for rate, size in ((1, 2048), (16 * 2048, 2048), (1_000_000, 62_500)):
+        assert Budget(rate).draw_size() == size
+
+
+def test_draw_takes_the_same_out_of_every_budget_or_nothing() -> None:
+    wide, narrow = Budget(100_000), Budget(3000)
+    assert draw((wide, narrow), 1, 100) == 2048
+    assert (wide.left(100), narrow.left(100)) == (97_952, 952)
+    assert draw((wide, narrow), 900, 100) == 952
+    assert draw((wide, narrow), 1, 100) == 0
+    assert (wide.left(100), narrow.left(100)) == (97_000, 0)
+    assert draw((wide, narrow), 2999, 101) == 2999
+    assert draw((wide, narrow), 2, 101) == 0
+    assert draw((Budget(0), Budget(0)), 5, 101) == UNLIMITED
+
+
+def test_strangers_have_their_rate_over_a_window() -> None:
+    table = strangers(5)
+    assert admitted(table, "1.2.3.4:1", 100) == 5 * STRANGER_WINDOW
+    assert admitted(table, "1.2.3.4:1", 100 + STRANGER_WINDOW - 1) == 0
+    assert admitted(table, "1.2.3.4:1", 100 + STRANGER_WINDOW) == 5 * STRANGER_WINDOW
+
+
+def test_strangers_are_counted_by_prefix() -> None:
+    rows = (
+        ("1.2.3.4:1", "1.2.3.255:65535", True),
+        ("1.2.3.4:1", "1.2.4.4:1", False),
+        ("[2a05:1:2:300::1]:1", "[2a05:1:2:3ff:ffff::1]:2", True),
+        ("[2a05:1:2:300::1]:1", "[2a05:1:2:400::1]:1", False),
+        ("1.2.3.4:1", "[102:300::]:1", False),
+    )
+    for first, second, shared in rows:
+        table = strangers(5)
+        admitted(table, first, 100)
+        assert (admitted(table, second, 100) == 0) == shared, second
+
+
+def test_strangers_without_a_rate_are_unlimited() -> None:
+    table = strangers(0)
+    assert admitted(table, "1.2.3.4:1", 100) == 1000
+    table.set_rate(1)
+    assert admitted(table, "1.2.3.4:1", 100) == STRANGER_WINDOW
+    table.set_rate(0)
+    assert admitted(table, "1.2.3.4:1", 100) == 1000
+
+
+def test_strangers_counters_of_two_bytes_do_not_overflow() -> None:
+    table = strangers(1 << 20)
+    address = parse("1.2.3.4:1")
+    for _ in range(0xFFFF):
+        table.charge(address, 100)
+    assert not table.admits(address, 100) and not table.charge(address, 100)
+
+
+def test_strangers_table_is_of_fixed_size_and_spreads_prefixes() -> None:
+    table = strangers(1)
+    size = len(table._counts)
+    assert size == 2 * PREFIX_TABLE_SIZE
+    for first in range(4):
+        for second in range(256):
+            table.charge(bytes([0, 1, 20 + first, second, 7, 1]), 100)
+    assert len(table._counts) == size
+    places = [at for at in range(0, size, 2) if table._counts[at] or table._counts[at + 1]]
+    assert len(places) > 700  # of 1024 prefixes in 2048 places, 806 are expected
+
+
+def test_strangers_are_placed_unpredictably() -> None:
+    def place(seed: bytes) -> int:
+        table = Strangers(1, seed)
+        table.charge(parse("1.2.3.4:1"), 100)
+        return next(at for at in range(len(table._counts)) if table._counts[at])
+
+    server = Server()
+    assert len({place(server.random(8)) for _ in range(20)}) > 15
