@@ -261,7 +261,6 @@ if sys.implementation.name == "micropython":
         sys.print_exception(error, sys.stderr)
 
 else:
-    import resource
     import signal
     import struct
 
@@ -439,8 +438,9 @@ else:
         gc.freeze()
 
     def heap_bytes() -> int:
-        """Return the largest resident size so far; CPython doesn't count its objects' bytes."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        """Return the resident size of this process; CPython doesn't count its objects' bytes."""
+        with open("/proc/self/statm") as stream:
+            return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def write_error(text: str) -> None:
         """Write to standard error at once."""

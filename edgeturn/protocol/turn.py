@@ -155,7 +155,8 @@ class Turn(State):
         try:
             self._identify(request, now)
         except stun.Reject as reject:
-            if not self.strangers.charge(request.source, now):
+            proven = reject.code == 438  # only the nonce was too old
+            if not proven and not self.strangers.charge(request.source, now):
                 return self.drop("over budget")
             return self._reject(request, reject)
         try:

@@ -191,7 +191,7 @@ OPTIONS = tuple(
             ("relay", "peers_per_minute", number(0, 65535), str(_D.peers_per_minute), _LIVE, _ONE,
              "New peers of one user in a minute; 0 is unlimited."),
             ("relay", "bandwidth", size, "0", _LIVE, _ONE,
-             "Bytes a second of an allocation, in each direction; 0 is unlimited."),
+             "Bytes a second of an allocation, in each direction; 0 is unlimited, less than 1500 stops large packets."),
             ("relay", "user_bandwidth", size, "0", _LIVE, _ONE,
              "Bytes a second of all allocations of a user, in each direction; 0 is unlimited."),
             ("relay", "total_bandwidth", size, "0", _LIVE, _ONE,

@@ -218,11 +218,14 @@ class Server:
         self.turn = Turn(self.limits, families, credentials(users, secrets), peers, self.random, self.recorder)
         self.turn.authenticator.wall_offset = WALL - START
         self.listeners = (2 * len(self.turn.pool.relays), 2 * len(self.turn.pool.relays) + 1)
+        self._open_all(families)
+
+    def _open_all(self, families: tuple[int, ...]) -> None:
         for via in self.listeners:
             self.turn.listen(via)
-        ips = [RELAY_IPS[family] for family in families] + [BOUND_IPS[family] for family in families if nat]
-        peers.set_relays({ip_of(parse(ip)) for ip in ips})
-        peers.set_local([ip_of(parse(ip)) for ip in ips], [])
+        ips = [RELAY_IPS[family] for family in families] + [BOUND_IPS[family] for family in families if self.nat]
+        self.turn.peers.set_relays({ip_of(parse(ip)) for ip in ips})
+        self.turn.peers.set_local([ip_of(parse(ip)) for ip in ips], [])
         for relay in self.turn.pool.relays:
             self.open(relay, FIRST_PORT + relay.index % self.limits.max_allocations)
 

@@ -409,3 +409,13 @@ def test_answer_to_a_stranger_is_at_most_four_times_the_request() -> None:
     request = encode(stun.ALLOCATE, client.transaction(), [REQUESTED_UDP])
     answer = client.ask(request)
     assert answer is not None and len(answer.data) <= 3.2 * len(request) + 8
+
+
+def test_stale_nonce_is_answered_even_over_the_budget_of_strangers() -> None:
+    server = Server(unauthenticated_rate=1, nonce_lifetime=60)
+    client = server.client()
+    client.relayed()
+    server.wait(61)
+    for port in range(2000, 2020):
+        server.client(source=f"1.1.1.1:{port}").ask(stun.encode(stun.BINDING, stun.COOKIE + bytes(12), []))
+    assert client.refresh(600).code == 438

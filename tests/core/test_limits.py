@@ -317,3 +317,4 @@ def test_reload_takes_back_permissions_of_peers_that_are_denied_now() -> None:
     assert server.from_peer(relayed, PEER, b"x") is None
     assert alice.send(OTHER, b"x") is not None
     assert alice.permit(PEER) == 403
+    assert alice.bind(0x4000, OTHER) == 0

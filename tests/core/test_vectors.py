@@ -143,29 +143,31 @@ def test_rfc8489_b_1_with_its_length_mended() -> None:
     assert not message.integrity_holds(stun.MESSAGE_INTEGRITY_SHA256, key)
 
 
+HMAC_VECTORS = (
+    (hmac_sha1, b"\x0b" * 20, b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
+    (hmac_sha1, b"Jefe", b"what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+    (
+        hmac_sha1,
+        b"\xaa" * 80,
+        b"Test Using Larger Than Block-Size Key - Hash Key First",
+        "aa4ae5e15272d00e95705637ce8a3b55ed402112",
+    ),
+    (
+        hmac_sha256,
+        b"\x0b" * 20,
+        b"Hi There",
+        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+    ),
+    (
+        hmac_sha256,
+        b"\xaa" * 131,
+        b"Test Using Larger Than Block-Size Key - Hash Key First",
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+    ),
+)
+
+
 def test_rfc2202_and_rfc4231_hmac_of_every_key_length() -> None:
     """The interpreter seam has an HMAC of its own on MicroPython."""
-    rows = (
-        (hmac_sha1, b"\x0b" * 20, b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
-        (hmac_sha1, b"Jefe", b"what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
-        (
-            hmac_sha1,
-            b"\xaa" * 80,
-            b"Test Using Larger Than Block-Size Key - Hash Key First",
-            "aa4ae5e15272d00e95705637ce8a3b55ed402112",
-        ),
-        (
-            hmac_sha256,
-            b"\x0b" * 20,
-            b"Hi There",
-            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
-        ),
-        (
-            hmac_sha256,
-            b"\xaa" * 131,
-            b"Test Using Larger Than Block-Size Key - Hash Key First",
-            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
-        ),
-    )
-    for keyed, key, data, digest in rows:
+    for keyed, key, data, digest in HMAC_VECTORS:
         assert keyed(key, data) == bytes.fromhex(digest)
