@@ -27,6 +27,7 @@ PMTU_DONT = 0  # never DF
 PMTU_PROBE = 3  # DF, whatever the path MTU is thought to be
 AF_NETLINK = 16
 EAGAIN = 11
+EMSGSIZE = 90
 EADDRINUSE = 98
 NOT_ICMP = 255  # what read_error says of an error that no ICMP message caused
 SIGHUP, SIGINT, SIGTERM = 1, 2, 15
@@ -76,6 +77,7 @@ if sys.implementation.name == "micropython":
         _libc = None
 
     ERROR_QUEUE = False
+    DATAGRAM_SIZE = 2047  # every receive allocates that much; no media is larger, so what is larger is dropped
     SIGNALS = PRIVILEGES = _libc is not None
     INTERPRETER = "MicroPython " + ".".join([str(part) for part in sys.implementation.version[:3]])
 
@@ -132,8 +134,10 @@ if sys.implementation.name == "micropython":
         """Return what receives a datagram into a buffer at an offset, and returns its size and native source."""
 
         def receive():
-            data, source = sock.recvfrom(65535)
+            data, source = sock.recvfrom(DATAGRAM_SIZE + 1)
             size = len(data)
+            if size > DATAGRAM_SIZE:  # cut off, and nothing else says so
+                raise OSError(EMSGSIZE)
             buffer[offset : offset + size] = data
             return size, source
 
@@ -282,6 +286,7 @@ else:
         from hmac import compare_digest as same
 
     ERROR_QUEUE = True
+    DATAGRAM_SIZE = 65535
     SIGNALS = PRIVILEGES = True
     INTERPRETER = "CPython " + ".".join([str(part) for part in sys.version_info[:3]])
 
@@ -327,7 +332,7 @@ else:
     def receiver(sock, buffer: bytearray, offset: int):
         """Return what receives a datagram into a buffer at an offset, and returns its size and native source."""
         receive_into = sock.recvfrom_into
-        view = memoryview(buffer)[offset : offset + 65535]
+        view = memoryview(buffer)[offset : offset + DATAGRAM_SIZE]
 
         def receive():
             return receive_into(view)
@@ -342,7 +347,6 @@ else:
             sock.setsockopt(IPPROTO_IPV6, IPV6_RECVERR, 1)
 
     _EE_LOCAL, _EE_ICMP, _EE_ICMP6 = 1, 2, 3
-    _EMSGSIZE = 90
 
     def read_error(sock):
         """Return (native destination, type, code, error data) of a socket's oldest ICMP error, None where there's none.
@@ -357,7 +361,7 @@ else:
         for _, kind, data in ancillary:
             if kind in (IP_RECVERR, IPV6_RECVERR) and len(data) >= 16:
                 errno, origin, icmp_type, code, _, info, _ = struct.unpack_from("=IBBBBII", data)
-                if origin == _EE_LOCAL and errno == _EMSGSIZE:
+                if origin == _EE_LOCAL and errno == EMSGSIZE:
                     icmp_type, code = (3, 4) if kind == IP_RECVERR else (2, 0)
                 elif origin not in (_EE_ICMP, _EE_ICMP6):
                     icmp_type = NOT_ICMP

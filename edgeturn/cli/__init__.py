@@ -1,4 +1,4 @@
-"""The command line tool. Nothing of it stays in memory while a relay runs: `run` hands its process over to the daemon."""
+"""The command line tool. Nothing of it stays in memory while a relay runs: `run` hands its process to the daemon."""
 
 
 def main() -> None:

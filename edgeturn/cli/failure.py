@@ -1,7 +1,8 @@
 """How a command ends: the exit codes, and the errors that carry them.
 
 Rule 1: an error is one sentence: what is wrong, where, and what to do.
-Rule 2: a script can tell by the code who has to act: nobody, the operator of the machine, who typed or configured, who runs the relay.
+Rule 2: a script can tell by the code who has to act: nobody, who runs the machine, who typed or configured, or who
+        runs the relay.
 """
 
 import click

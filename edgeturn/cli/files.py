@@ -1,4 +1,4 @@
-"""Writing files that somebody else may read at the same time: whole or not at all, and never more readable than before."""
+"""Writing files that somebody else may read at the same time: whole or not at all, and no more readable than before."""
 
 import os
 import tempfile

@@ -7,8 +7,6 @@ from edgeturn.cli import addresses
 from edgeturn.protocol import address, credentials
 from edgeturn.relay.configuration import Configuration
 
-DEFAULT_PORT = 3478
-
 
 @dataclass(frozen=True)
 class Login:
@@ -28,7 +26,7 @@ def mint(secret: str, name: str, seconds: int) -> Login:
 
 
 def login(settings: Configuration, name: str, seconds: int) -> Login | None:
-    """Return a credential that a configuration admits: minted, or its first user with a password; None without either."""
+    """Return a credential that a configuration admits: minted, or its first user's; None where it has none."""
     secrets = settings.items("secret")
     if secrets:
         return mint(str(secrets[0]), name, seconds)
@@ -40,7 +38,7 @@ def login(settings: Configuration, name: str, seconds: int) -> Login | None:
 
 def urls(settings: Configuration) -> list[str]:
     """Return the URIs of a relay (RFC 7064, RFC 7065), for each family the address that most clients reach."""
-    places = [_host(addresses.announced(settings, place)) for place in addresses.best(settings)]
+    places = [address.format(addresses.announced(settings, place)) for place in addresses.best(settings)]
     return [f"stun:{place}" for place in places] + [f"turn:{place}?transport=udp" for place in places]
 
 
@@ -48,7 +46,3 @@ def servers(settings: Configuration, given: Login) -> dict[str, object]:
     """Return the document that RTCPeerConnection takes."""
     entry = {"urls": urls(settings), "username": given.username, "credential": given.password}
     return {"iceServers": [entry]}
-
-
-def _host(place: bytes) -> str:
-    return address.format(place)

@@ -4,15 +4,17 @@
 """
 
 import os
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from edgeturn.cli.failure import Wrong
-from edgeturn.relay import configuration
+from edgeturn.cli.failure import Wrong, reason
 from edgeturn.relay.configuration import Configuration
+from edgeturn.relay.uci import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -22,11 +24,16 @@ SYSTEM_FILE = Path("/etc/edgeturn/edgeturn.conf")
 _HELP = "Configuration file.  [default: /etc/config/edgeturn on OpenWrt, else /etc/edgeturn/edgeturn.conf for root or where it exists, else ~/.config/edgeturn/edgeturn.conf]"  # fmt: skip  # noqa: E501
 
 
+def exists(file: Path) -> bool:
+    """Say whether a file is there for us; what a folder hides is not."""
+    return os.path.exists(file)
+
+
 def default_file() -> Path:
     """Return the configuration file of this system and user."""
-    if OPENWRT_RELEASE.exists():
+    if exists(OPENWRT_RELEASE):
         return OPENWRT_FILE
-    if os.geteuid() == 0 or SYSTEM_FILE.exists():
+    if os.geteuid() == 0 or exists(SYSTEM_FILE):
         return SYSTEM_FILE
     return Path.home() / ".config" / "edgeturn" / "edgeturn.conf"
 
@@ -56,12 +63,13 @@ with_file = configuration_option()
 
 def read_text(file: Path) -> str:
     """Return the text of a configuration file."""
-    if not file.exists():
-        raise Wrong(f"{file}: there is no such file; `{command('init', file)}` makes it.")
     try:
-        return configuration.read_text(str(file))
-    except configuration.ConfigError as error:
-        raise Wrong(f"{error}.") from None
+        with open(file, encoding="utf-8", newline="") as stream:  # its line ends stay what they are
+            return stream.read()
+    except FileNotFoundError:
+        raise Wrong(f"{file}: there is no such file; `{command('init', file)}` makes it.") from None
+    except OSError as error:
+        raise Wrong(f"{file}: can't be read: {reason(error)}.") from None
     except UnicodeDecodeError:
         raise Wrong(f"{file}: is no text in UTF-8.") from None
 
@@ -75,14 +83,22 @@ def parse(text: str, file: Path) -> Configuration:
     """Return the checked configuration that a text is, for a file."""
     try:
         return Configuration(text, str(file))
-    except configuration.ConfigError as error:
+    except ConfigError as error:
         raise Wrong(str(error)) from None
 
 
 def command(name: str, file: Path) -> str:
     """Return what to type to run a command on a file, for messages."""
     place = "" if file == default_file() else f" -c {_quoted(str(file))}"
-    return f"edgeturn {name}{place}"
+    return f"{_program()} {name}{place}"
+
+
+def _program() -> str:
+    """Return how this tool is called: by its name where the shell finds it, else by the path it was called by."""
+    called = sys.argv[0]
+    if os.path.basename(called) != "edgeturn" or shutil.which("edgeturn"):
+        return "edgeturn"
+    return _quoted(called)
 
 
 def _quoted(text: str) -> str:

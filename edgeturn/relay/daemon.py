@@ -198,7 +198,10 @@ class Daemon:
         ids = find_user(name)
         if ids is None:
             raise StartError(f"option 'user': there is no user '{name}'")
-        seam.drop_privileges(ids[0], ids[1])
+        try:
+            seam.drop_privileges(ids[0], ids[1])
+        except OSError as error:
+            raise StartError(f"can't become user '{name}': {seam.reason(error)}")
 
     def _ready_line(self) -> str:
         places = ", ".join([address.format(each) for each in self.listening])

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 BURST = 64
 _LONGEST_WAIT = 30  # seconds; the wall clock is compared at least as often
 _RETRY = 5  # seconds until a relay without a port is tried again
-_DATAGRAM_SIZE = 65535
 
 
 class Loop:
@@ -37,7 +36,7 @@ class Loop:
         self.running = True
         self.unsent = 0
         self.before_wait: "Callable[[], None]" = lambda: None
-        self._buffer = bytearray(HEADROOM + _DATAGRAM_SIZE + 4)
+        self._buffer = bytearray(HEADROOM + seam.DATAGRAM_SIZE + 4)
         self._packet = memoryview(self._buffer)
         self._addresses = seam.Addresses()
         self._natives = seam.Natives()
@@ -76,9 +75,16 @@ class Loop:
             self.now = seam.clock()
             for handler, events in ready:
                 if handler is not None:
-                    handler(events)
+                    self._handle(handler, events)
             if self.turn.due and self.now >= self.turn.due:
                 self.turn.tick(self.now)
+
+    def _handle(self, handler: "Handler", events: int) -> None:
+        try:
+            handler(events)
+        except MemoryError:  # a heap of fixed size that is crowded: one datagram is lost, the relay goes on
+            self.unsent += 1
+            seam.settle()
 
     def close(self) -> None:
         """Close the relay sockets."""

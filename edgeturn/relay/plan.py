@@ -51,8 +51,8 @@ class Costs:
         return self.tables[-1][1] * entries // self.tables[-1][0]
 
 
-# What comes and goes in a heap of fixed size: a datagram of 64 KB is received while two wait to be collected.
-_ROOM = 3 * 65536
+# What comes and goes in a heap of fixed size: each datagram is received into 64 KB in one piece, between scattered ones
+_ROOM = 5 * 65536
 
 COSTS = {
     CPYTHON: Costs(

@@ -1,0 +1,130 @@
+"""What a failed step of `check` means, and what to do next.
+
+A row: the step and what happened ("" is any), what that means, what to do. The first row that fits is told.
+"""
+
+SILENT = "no answer"
+LOST = "data lost"
+ALTERED = "data altered"
+UNTRUSTED = "integrity"
+GRANTED = "granted"
+WRONG_PEER = "wrong sender"
+SHARED = "address given twice"
+
+_CLOSE_IT = "turn its authentication on: an open relay is found and abused within days"
+_REPORT = "report this as a defect of the relay, with the lines of its log around this"
+
+ROWS = (
+    (
+        "Binding",
+        SILENT,
+        "nothing answers at this address and port over UDP",
+        (
+            "see whether the relay runs (`edgeturn status`) and listens there (option `listen`); open the "
+            "port for UDP in the firewall"
+        ),
+    ),
+    ("challenge", GRANTED, "the relay gives allocations to anybody, without credentials", _CLOSE_IT),
+    ("wrong password", GRANTED, "the relay accepts any password", _CLOSE_IT),
+    (
+        "",
+        SILENT,
+        (
+            "the relay answered before and is silent now: it ended, packets are lost, or this network asked "
+            "too often without credentials"
+        ),
+        "look at its log; raise `unauthenticated_rate` if that is low; run the check again",
+    ),
+    (
+        "",
+        "401",
+        (
+            "the relay doesn't accept username and password: one of them is wrong, expired, or made with a "
+            "secret that the relay doesn't have"
+        ),
+        (
+            "compare secrets, users and realm with the relay's (`edgeturn reload` where the file was "
+            "changed), and the clocks of both machines"
+        ),
+    ),
+    (
+        "",
+        "403",
+        "the relay's policy forbids the peer",
+        "its log names the rule; `edgeturn config add allow_peer PREFIX` opens it if it's meant to be reached",
+    ),
+    (
+        "",
+        "437",
+        "the relay doesn't know the allocation any more",
+        "see in its log whether it was restarted or the session was ended during the check; run the check again",
+    ),
+    (
+        "",
+        "438",
+        "the relay calls each of its own nonces stale",
+        "see whether several relays share this address, or something between changes your source port",
+    ),
+    ("", "442", "the server relays no UDP", "use another server, or let it relay UDP"),
+    (
+        "",
+        "486",
+        "this user has as many allocations as it may",
+        "end some (`edgeturn kick --user NAME`), raise `user_quota`, or check with another user",
+    ),
+    (
+        "",
+        "508",
+        "all allocations are in use, or the relay is being drained",
+        "see `edgeturn status`; raise `max_allocations` (`edgeturn plan` says what that costs)",
+    ),
+    ("", "300", "the server sends clients to another one", "check that one"),
+    ("", "420", "the server is older than what was asked of it", "bring it up to date: this is part of RFC 8656"),
+    (
+        "",
+        UNTRUSTED,
+        "the answer isn't signed with your password: something between changes packets, or the server is broken",
+        "check from the relay's own machine; if that passes, look for a gateway that rewrites addresses (ALG)",
+    ),
+    (
+        "relay to relay",
+        LOST,
+        "two clients of this relay don't reach each other through it",
+        (
+            "behind a one-to-one NAT set `external_address` to RELAY=ANNOUNCED; see in the firewall whether "
+            "the machine may reach its own `relay_ports`"
+        ),
+    ),
+    (
+        "",
+        LOST,
+        "the relay granted everything, but the data doesn't arrive",
+        (
+            "open `relay_ports` for UDP in the firewall, in both directions; see whether the relayed "
+            "address is one that the relay's machine really has"
+        ),
+    ),
+    (
+        "",
+        ALTERED,
+        "other bytes arrived than were sent",
+        "check from the relay's own machine; if that passes, something between changes packets",
+    ),
+    (
+        "",
+        WRONG_PEER,
+        "data came from another address than the relayed one",
+        "see whether a NAT rewrites the relay's packets, and set `external_address` where it does",
+    ),
+    ("", SHARED, "two allocations have one relayed address", _REPORT),
+    ("release", GRANTED, "an allocation lives on after it was released", _REPORT),
+    ("", "", "the relay refused what every TURN server grants", _REPORT),
+)
+
+
+def find(step: str, happened: str) -> tuple[str, str]:
+    """Return what a failure means and what to do."""
+    for row_step, row_happened, meaning, action in ROWS:
+        if row_step in ("", step) and row_happened in ("", happened):
+            return meaning, action
+    raise AssertionError

@@ -1,0 +1,113 @@
+"""`edgeturn check`: test a running relay as a client would, over real UDP, from the outside in."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from edgeturn.cli import addresses, ice, place, uri
+from edgeturn.cli.failure import FAULT, Wrong
+from edgeturn.cli.ice import Login
+from edgeturn.cli.output import json_option, print_json
+from edgeturn.cli.probe import FAILED, PASSED, SKIPPED, Probe, Result
+from edgeturn.protocol import address
+
+_MARKS = {PASSED: ("✓", "green"), FAILED: ("✗", "red"), SKIPPED: ("–", "yellow")}
+_CREDENTIAL_LIFETIME = 600  # seconds
+
+
+_HELP = """Test a running relay as a client would.
+
+Without URI: the relay of the configuration file, at each family's address that most clients reach.
+With URI: any TURN or STUN server.
+
+\b
+Examples:
+  edgeturn check
+  edgeturn check -c ./my.conf --json
+  edgeturn check turn:turn.example.org --user alice --password s3cret
+  edgeturn check stun:192.0.2.1:3478
+
+Ends with 0 if every step passed, with 3 if one failed; a step that doesn't apply is skipped and says why.
+"""
+
+
+@click.command("check", help=_HELP)
+@click.argument("server", required=False, metavar="[URI]")
+@click.option("-u", "--user", help="Username, for a URI.")
+@click.option("-p", "--password", help="Password of that user.")
+@click.option("-s", "--secret", help="Instead of both: the shared secret of time-limited credentials.")
+@place.with_file
+@json_option
+def check_command(
+    server: str | None, user: str | None, password: str | None, secret: str | None, file: Path, as_json: bool
+) -> None:
+    """Check what is named."""
+    login: Login | None
+    given = _given(user, password, secret)
+    if server is None:
+        servers, login, relays = _from_file(file, given)
+    else:
+        parsed = uri.parse(server)
+        servers, login, relays = uri.resolve(parsed), given, parsed.turn
+        if relays and given is None:
+            raise Wrong(f"{server} needs a login: --user and --password, or --secret.")
+    results = _run(servers, login, relays, as_json)
+    if any(result.state == FAILED for result in results):
+        raise click.exceptions.Exit(FAULT)
+
+
+def _given(user: str | None, password: str | None, secret: str | None) -> Login | None:
+    if secret:
+        return ice.mint(secret, user or "check", _CREDENTIAL_LIFETIME)
+    if (user is None) != (password is None):
+        raise Wrong("--user and --password go together.")
+    return Login(user, password) if user is not None and password is not None else None
+
+
+def _from_file(file: Path, given: Login | None) -> tuple[list[bytes], Login, bool]:
+    settings = place.read(file)
+    login = given or ice.login(settings, "check", _CREDENTIAL_LIFETIME)
+    if login is None:
+        raise Wrong(f"{file} has no secret and no user with a password; give --user and --password.")
+    return addresses.best(settings), login, True
+
+
+def _run(servers: list[bytes], login: Login | None, relays: bool, as_json: bool) -> list[Result]:
+    results: list[Result] = []
+
+    def tell(result: Result) -> None:
+        results.append(result)
+        if not as_json:
+            _print(result)
+
+    for server in servers:
+        if not as_json:
+            click.secho(f"{address.format(server)} over UDP", bold=True)
+        Probe(server, login, relays, tell).run()
+    if as_json:
+        print_json({"passed": _count(results, FAILED) == 0, "steps": [asdict(result) for result in results]})
+    else:
+        _sum_up(results)
+    return results
+
+
+def _print(result: Result) -> None:
+    mark, colour = _MARKS[result.state]
+    name = f"{result.relayed} {result.step}".strip()
+    skipped = "skipped: " if result.state == SKIPPED else ""
+    click.echo(f"  {click.style(mark, fg=colour)} {name:<22}{skipped}{result.detail}")
+    if result.state == FAILED:
+        click.echo(f"      means: {result.meaning}\n      next:  {result.advice}")
+
+
+def _sum_up(results: list[Result]) -> None:
+    counts = ", ".join(f"{_count(results, state)} {state}" for state in (PASSED, FAILED, SKIPPED))
+    if _count(results, FAILED):
+        click.echo(f"It doesn't work yet: {counts}.")
+    else:
+        click.echo(f"It works: {counts}.")
+
+
+def _count(results: list[Result], state: str) -> int:
+    return sum(result.state == state for result in results)

@@ -1,0 +1,124 @@
+"""Editing a configuration as text: what isn't meant stays as it is, byte for byte.
+
+Rule 1: an edit is a new text; writing it is somebody else's business, and so is whether it makes sense.
+Rule 2: a value is replaced in its line; a new line looks like its neighbours; added and removed leaves no trace.
+"""
+
+import re
+
+from edgeturn.cli.failure import Wrong
+from edgeturn.relay import uci
+from edgeturn.relay.uci import Entry, Section
+
+_WORD = r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+"""
+_ENTRY = re.compile(rf"(?P<head>\s*(?P<keyword>{_WORD})\s+)(?P<name>{_WORD})(?P<gap>\s+)(?P<value>{_WORD})(?P<rest>.*)", re.DOTALL)  # fmt: skip  # noqa: E501
+_RELAY = "config relay 'main'"
+
+
+class Document:
+    """A configuration file's text, to be changed."""
+
+    def __init__(self, text: str, file: str) -> None:
+        """Take a text; Wrong where it is no UCI."""
+        self._file = file
+        self._read(text)
+
+    @property
+    def text(self) -> str:
+        """Return the text as it is now."""
+        return "".join(self._lines)
+
+    def entries(self, name: str) -> list[Entry]:
+        """Return what the relay section has of an option."""
+        relay = self._relay()
+        return [entry for entry in relay.entries if entry.name == name] if relay else []
+
+    def section(self, kind: str, name: str) -> Section | None:
+        """Return a section by type and name."""
+        return next((each for each in self.sections if (each.kind, each.name) == (kind, name)), None)
+
+    def set(self, name: str, value: str) -> None:
+        """Give an option of the relay a value."""
+        found = self.entries(name)
+        if not found:
+            self._insert("option", name, value)
+            return
+        line = found[-1].line
+        match = self._match(line)
+        self._put(line, match["head"] + match["name"] + match["gap"] + uci.quote(_one_line(value)) + match["rest"])
+
+    def add(self, name: str, value: str, first: bool = False) -> None:
+        """Add a value to a list of the relay, behind or in front of the others."""
+        self._insert("list", name, value, first)
+
+    def remove(self, entries: list[Entry]) -> None:
+        """Remove entries with their lines."""
+        gone = {entry.line for entry in entries}
+        self._read("".join(line for number, line in enumerate(self._lines, 1) if number not in gone))
+
+    def add_section(self, kind: str, name: str, options: list[tuple[str, str]]) -> None:
+        """Add a section at the end."""
+        added = [f"config {kind} {uci.quote(_one_line(name))}"]
+        added += [f"\toption {option} {uci.quote(_one_line(value))}" for option, value in options]
+        end = self._ending()
+        gap = end if self.text else ""
+        self._read(self._whole() + gap + "".join(line + end for line in added))
+
+    def remove_section(self, section: Section) -> None:
+        """Remove a section, and the empty line in front of it."""
+        start = section.line - 1
+        if start and not self._lines[start - 1].strip():
+            start -= 1
+        self._read("".join(self._lines[:start] + self._lines[section.end :]))
+
+    def _relay(self) -> Section | None:
+        return next((section for section in self.sections if section.kind == "relay"), None)
+
+    def _insert(self, keyword: str, name: str, value: str, first: bool = False) -> None:
+        relay = self._relay()
+        if relay is None:
+            self._read(self._whole() + _RELAY + self._ending())
+            relay = self._relay()
+            assert relay is not None
+        alike = [entry for entry in relay.entries if entry.name == name]
+        model = alike or [entry for entry in relay.entries if entry.is_list == (keyword == "list")]
+        head = self._match(model[-1].line)["head"] if model else f"\t{keyword} "
+        at = alike[0].line - 1 if alike and first else alike[-1].line if alike else relay.end
+        line = f"{head}{name} {uci.quote(_one_line(value))}{self._ending()}"
+        lines = _split(self._whole())
+        self._read("".join([*lines[:at], line, *lines[at:]]))
+
+    def _put(self, number: int, line: str) -> None:
+        self._lines[number - 1] = line
+        self._read(self.text)
+
+    def _match(self, number: int) -> re.Match[str]:
+        found = _ENTRY.fullmatch(self._lines[number - 1])
+        assert found is not None, "uci.parse has read it"
+        return found
+
+    def _read(self, text: str) -> None:
+        try:
+            self.sections = uci.parse(text, self._file)
+        except uci.ConfigError as error:
+            raise Wrong(f"{error}; correct that by hand first.") from None
+        self._lines = _split(text)
+
+    def _ending(self) -> str:
+        return "\r\n" if self._lines and self._lines[0].endswith("\r\n") else "\n"
+
+    def _whole(self) -> str:
+        """Return the text with its last line ended."""
+        text = self.text
+        return text if not text or text.endswith("\n") else text + self._ending()
+
+
+def _one_line(value: str) -> str:
+    if "\n" in value or "\r" in value or "\0" in value:
+        raise Wrong("a value can't have a line break or a NUL in it.")
+    return value
+
+
+def _split(text: str) -> list[str]:
+    """Return the lines as uci.parse counts them, with their ends."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -1,0 +1,161 @@
+"""What a running relay is asked by its control socket: status, sessions, kick, drain, reload."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeturn.cli import control, place
+from edgeturn.cli.failure import Failure, Wrong
+from edgeturn.cli.output import bytes_text, json_option, print_json, print_table, seconds_text
+from edgeturn.relay.configuration import Configuration
+
+_LOOK_AGAIN = 1.0  # seconds
+
+
+@click.command("status")
+@place.with_file
+@json_option
+def status_command(file: Path, as_json: bool) -> None:
+    """Show what the relay is and does."""
+    answer: dict[str, Any] = control.ask(place.read(file), "status")
+    if as_json:
+        print_json(answer)
+        return
+    state = "draining" if answer["draining"] else "running"
+    rows = [
+        ("edgeturn", f"{answer['version']} on {answer['interpreter']}, process {answer['process']}, {state}"),
+        ("running for", seconds_text(answer["uptime_seconds"])),
+        ("configuration", answer["configuration"]),
+        ("realm", answer["realm"]),
+        ("listening on", ", ".join(answer["listening"])),
+        ("relaying from", ", ".join(answer["relay_addresses"])),
+        ("allocations", f"{answer['allocations']} of {answer['max_allocations']}, {answer['allocated_ever']} so far"),
+        *[(name.replace("_", " "), _amount(name, count)) for name, count in answer["traffic"].items()],
+        ("refused", _counts(answer["refused"])),
+        ("dropped", _counts(answer["dropped"])),
+        ("memory", bytes_text(answer["heap_bytes"])),
+    ]
+    for name, value in rows:
+        click.echo(f"{name:<14} {value}")
+
+
+@click.command("sessions")
+@place.with_file
+@json_option
+def sessions_command(file: Path, as_json: bool) -> None:
+    """List the allocations."""
+    answer: dict[str, Any] = control.ask(place.read(file), "sessions")
+    if as_json:
+        print_json(answer["sessions"])
+        return
+    if not answer["sessions"]:
+        click.echo("No session.")
+        return
+    print_table(
+        ("ID", "USER", "CLIENT", "RELAYED", "AGE", "ENDS IN", "UP", "DOWN"), [_row(each) for each in answer["sessions"]]
+    )
+
+
+@click.command("kick")
+@click.argument("session", type=int, required=False, metavar="[ID]")
+@click.option("--user", metavar="NAME", help="End all sessions of this user.")
+@place.with_file
+def kick_command(session: int | None, user: str | None, file: Path) -> None:
+    """End a session by the ID that `edgeturn sessions` shows, or all of a user.
+
+    The client may allocate again at once; remove its user or secret to keep it away.
+    """
+    if (session is None) == (user is None):
+        raise Wrong("say which: `edgeturn kick ID` or `edgeturn kick --user NAME`.")
+    wanted: dict[str, object] = {"session": session} if user is None else {"user": user}
+    try:
+        answer: dict[str, Any] = control.ask(place.read(file), "kick", **wanted)
+    except Failure as error:
+        if error.message != "no such session.":
+            raise
+        raise Failure(f"there is no such session; `{place.command('sessions', file)}` lists them.") from None
+    click.echo(f"Ended {', '.join(str(each) for each in answer['ended'])}.")
+
+
+@click.command("drain")
+@click.option("--wait", is_flag=True, help="Wait until the last allocation is gone and the relay has ended.")
+@place.with_file
+def drain_command(wait: bool, file: Path) -> None:
+    """Admit no new allocations; the relay ends when none is left."""
+    settings = place.read(file)
+    left: Any = control.ask(settings, "drain")["allocations"]
+    click.echo(_left(left))
+    if wait:
+        _wait(settings, left)
+        click.echo("The relay has ended.")
+
+
+@click.command("reload")
+@place.with_file
+@json_option
+def reload_command(file: Path, as_json: bool) -> None:
+    """Apply the configuration file; no allocation is dropped.
+
+    Says what was applied and what needs a restart. A file that is wrong changes nothing.
+    """
+    text = place.read_text(file)
+    try:
+        settings = place.parse(text, file)
+    except Wrong as error:
+        raise Wrong(f"nothing was changed: {error.message}.") from None
+    _check_same(control.ask(settings, "status"), file)
+    answer: dict[str, Any] = control.ask(settings, "reload", configuration=text)
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(f"Applied: {', '.join(answer['applied']) or 'nothing new'}.")
+    if answer["needs_restart"]:
+        click.echo(f"Needs a restart: {', '.join(answer['needs_restart'])}.")
+
+
+def _check_same(status: dict[str, Any], file: Path) -> None:
+    """Refuse to give a relay the file of another."""
+    used = Path(status["configuration"])
+    if used.is_absolute() and used.resolve() != file.resolve():
+        raise Failure(f"the relay at this control socket runs with {used}, not with {file}: nothing was changed.")
+
+
+def _row(each: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        each["session"],
+        each["user"],
+        each["client"],
+        ", ".join(each["relayed"]),
+        seconds_text(each["age_seconds"]),
+        seconds_text(each["expires_seconds"]),
+        bytes_text(each["up_bytes"]),
+        bytes_text(each["down_bytes"]),
+    )
+
+
+def _amount(name: str, count: int) -> str:
+    return bytes_text(count) if name.endswith("_bytes") else str(count)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items()) or "none"
+
+
+def _left(count: int) -> str:
+    if not count:
+        return "No allocation is left; the relay ends."
+    return f"{count} allocation{'s' * (count != 1)} left; the relay ends with the last."
+
+
+def _wait(settings: Configuration, left: int) -> None:
+    while True:
+        time.sleep(_LOOK_AGAIN)
+        try:
+            now: Any = control.ask(settings, "status")["allocations"]
+        except control.Unreachable:
+            return
+        if now != left:
+            click.echo(_left(now))
+        left = now

@@ -1,0 +1,117 @@
+"""What a running relay is asked: status, sessions, kick, drain, reload; and credentials that it accepts."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from edgeturn.cli.client import Client, Refused
+from edgeturn.cli.ice import Login
+from edgeturn.protocol import address
+from edgeturn.protocol.address import IPV4
+from tests.blackbox.relay import HOST, Relay, until
+from tests.cli.conftest import Call, StartRelay
+
+ALICE = Login("alice", "s3cret")
+
+
+@contextmanager
+def session(relay: Relay, login: Login = ALICE) -> Iterator[Client]:
+    client = Client(address.parse(f"{HOST}:{relay.port}"), login)
+    client.allocate(IPV4)
+    yield client
+    client.close()
+
+
+def test_status_and_sessions(start: StartRelay, call: Call) -> None:
+    relay = start()
+    place = ("-c", str(relay.file))
+    assert call("sessions", *place) == "No session.\n"
+    with session(relay):
+        assert "alice" in call("sessions", *place) and "1 of 8" in call("status", *place)
+        (row,) = json.loads(call("sessions", "--json", *place))
+        assert row["user"] == "alice" and json.loads(call("status", "--json", *place))["allocations"] == 1
+
+
+def test_kick_ends_sessions(start: StartRelay, call: Call) -> None:
+    relay = start()
+    place = ("-c", str(relay.file))
+    with session(relay) as first, session(relay):
+        assert call("kick", "1", *place) == "Ended 1.\n"
+        with pytest.raises(Refused):
+            first.refresh(600)
+        assert call("kick", "--user", "alice", *place) == "Ended 2.\n"
+        assert "there is no such session; `edgeturn sessions" in call("kick", "1", *place, code=1)
+    assert "say which" in call("kick", *place, code=2)
+
+
+def test_drain_tells_how_many_are_left_and_waits(start: StartRelay, call: Call) -> None:
+    relay = start()
+    place = ("-c", str(relay.file))
+    with session(relay) as client:
+        assert "1 allocation left; the relay ends with the last." in call("drain", *place)
+        client.refresh(0)
+    assert until(lambda: relay.process.poll() is not None, "the end") and relay.ended() == 0
+
+
+def test_drain_waits_for_the_end(start: StartRelay, call: Call) -> None:
+    relay = start()
+    said = call("drain", "--wait", "-c", str(relay.file))
+    assert said == "No allocation is left; the relay ends.\nThe relay has ended.\n"
+    assert relay.ended() == 0
+
+
+def test_reload_says_what_was_applied(start: StartRelay, call: Call) -> None:
+    relay = start()
+    place = ("-c", str(relay.file))
+    assert "nothing new" in call("reload", *place)
+    call("config", "set", "user_quota", "3", *place)
+    call("config", "set", "max_allocations", "9", *place)
+    call("user", "add", "carol", "--password", "x", *place)
+    with session(relay):
+        said = call("reload", *place)
+        assert "Applied: user_quota, user section." in said and "Needs a restart: max_allocations." in said
+        with session(relay, Login("carol", "x")):
+            assert len(relay.sessions()) == 2
+
+
+def test_a_broken_file_changes_nothing(start: StartRelay, call: Call) -> None:
+    relay = start()
+    lines = relay.file.read_text().replace("option realm 'example.org'", "option realm 'example.net'")
+    relay.file.write_text(lines + "config relay 'again'\n")
+    said = call("reload", "-c", str(relay.file), code=2)
+    assert f"nothing was changed: {relay.file}:" in said and "a second section of type 'relay'" in said
+    assert relay.status()["realm"] == "example.org"
+
+
+def test_a_relay_does_not_take_the_file_of_another(start: StartRelay, call: Call, tmp_path: Path) -> None:
+    relay = start()
+    other = tmp_path / "other.conf"
+    other.write_text(relay.file.read_text())
+    assert "not with" in call("reload", "-c", str(other), code=1)
+
+
+def test_no_relay_is_told_with_what_to_do(file: Path, call: Call, tmp_path: Path) -> None:
+    call("config", "set", "control", str(tmp_path / "none.sock"), "-c", str(file))
+    for command in ("status", "sessions", "drain", "reload"):
+        said = call(command, "-c", str(file), code=1)
+        assert f"no relay is reached: there is no control socket {tmp_path}/none.sock" in said
+        assert "edgeturn run" in said
+
+
+def test_minted_credentials_are_accepted(start: StartRelay, call: Call) -> None:
+    relay = start()
+    place = ("-c", str(relay.file))
+    (entry,) = json.loads(call("credentials", "--user", "bob", *place))["iceServers"]
+    with session(relay, Login(entry["username"], entry["credential"])):
+        assert call("kick", "--user", "bob", *place) == "Ended 1.\n"
+    exported = call("credentials", "--format", "env", *place)
+    assert "export TURN_USERNAME=" in exported and "export TURN_PASSWORD=" in exported
+    assert "expires " in call("credentials", "--format", "text", "--ttl", "60", *place)
+
+
+def test_nothing_is_minted_without_a_secret(file: Path, call: Call) -> None:
+    call("config", "unset", "secret", "-c", str(file))
+    assert "`edgeturn secret add" in call("credentials", "-c", str(file), code=2)

@@ -1,0 +1,80 @@
+"""The command itself: version, help, exit codes, completion."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from edgeturn import __version__
+from edgeturn.cli import place
+from edgeturn.cli.root import COMMANDS, edgeturn
+from tests.blackbox.relay import ROOT
+from tests.cli.conftest import Call
+
+
+def test_version_is_exactly_the_version(call: Call) -> None:
+    assert call("--version") == f"{__version__}\n"
+
+
+def test_help_shows_every_command_and_the_exit_codes(call: Call) -> None:
+    said = call("--help")
+    assert all(about in said for _, _, about in COMMANDS) and "Exit codes:" in said and "Examples:" in said
+
+
+def test_every_command_has_help_of_its_own(call: Call) -> None:
+    for name, _, _ in COMMANDS:
+        assert "Usage: edgeturn " + name in call(name, "--help")
+
+
+def test_every_listing_takes_json() -> None:
+    context = click.Context(edgeturn)
+    for words in ("status", "sessions", "check", "plan", "config show", "config reference", "user list", "secret list"):
+        command: click.Command | None = edgeturn
+        for word in words.split():
+            assert isinstance(command, click.Group)
+            command = command.get_command(context, word)
+        assert command is not None and any(option.name == "as_json" for option in command.params), words
+
+
+def test_completion(call: Call) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert "_EDGETURN_COMPLETE" in call("completion", shell)
+    words = os.environ | {
+        "_EDGETURN_COMPLETE": "bash_complete",
+        "COMP_WORDS": "edgeturn config set max_",
+        "COMP_CWORD": "3",
+    }
+    command = [sys.executable, "-c", "from edgeturn.cli import main; main()"]
+    found = subprocess.run(command, cwd=ROOT, env=words, capture_output=True, text=True).stdout
+    assert "max_allocations" in found and "realm" not in found
+
+
+def test_a_wrong_word_is_usage(call: Call) -> None:
+    assert "No such command" in call("runn", code=2)
+
+
+@pytest.mark.parametrize(
+    ("openwrt", "system", "root", "expected"),
+    [
+        (True, True, True, "openwrt.conf"),
+        (False, True, False, "system.conf"),
+        (False, False, True, "system.conf"),
+        (False, False, False, ".config/edgeturn/edgeturn.conf"),
+    ],
+)
+def test_the_default_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, openwrt: bool, system: bool, root: bool, expected: str
+) -> None:
+    release, system_file = tmp_path / "openwrt_release", tmp_path / "system.conf"
+    for file, exists in ((release, openwrt), (system_file, system)):
+        if exists:
+            file.touch()
+    monkeypatch.setattr(place, "OPENWRT_RELEASE", release)
+    monkeypatch.setattr(place, "OPENWRT_FILE", tmp_path / "openwrt.conf")
+    monkeypatch.setattr(place, "SYSTEM_FILE", system_file)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert place.default_file() == tmp_path / expected

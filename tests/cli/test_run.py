@@ -1,0 +1,158 @@
+"""`edgeturn run` as a person starts it: real processes."""
+
+import json
+import os
+import resource
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.blackbox.relay import DEADLINE, HOST, ROOT, free_port, until
+from tests.cli.conftest import Call
+
+GOAL = 16 << 20  # bytes resident, idle
+
+
+class Run:
+    """An `edgeturn run`, and what it wrote so far."""
+
+    def __init__(self, file: Path, *words: str) -> None:
+        self.output, self.errors = file.parent / "output", file.parent / "errors"
+        environment = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
+        with self.output.open("w") as out, self.errors.open("w") as errors:
+            command = [sys.executable, "-m", "edgeturn", "run", "-c", str(file), *words]
+            self.process = subprocess.Popen(command, stdout=out, stderr=errors, cwd=ROOT, env=environment)
+
+    def ready(self) -> "Run":
+        until(lambda: "edgeturn ready" in self.errors.read_text() or self.process.poll() is not None, "ready")
+        assert self.process.poll() is None, self.errors.read_text()
+        return self
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE)
+
+    def failed(self) -> tuple[int, str]:
+        """Return exit code and what was said of the failure."""
+        code = self.process.wait(DEADLINE)
+        said = self.errors.read_text()
+        assert "Traceback" not in said and len(said.splitlines()) == 1, said
+        return code, said
+
+    def servers(self) -> list[dict[str, list[str]]]:
+        text = self.output.read_text()
+        found: list[dict[str, list[str]]] = json.loads(text[text.index("{") : text.rindex("}") + 1])["iceServers"]
+        return found
+
+    def resident(self) -> int:
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
+
+
+@pytest.fixture
+def here(file: Path, call: Call, tmp_path: Path) -> Iterator[Path]:
+    """A configuration that listens on a free port of the loopback address only."""
+    for name, value in (("listen", f"{HOST}:{free_port()}"), ("relay_address", HOST)):
+        call("config", "add", name, value, "-c", str(file))
+    call("config", "set", "control", str(tmp_path / "control.sock"), "-c", str(file))
+    yield file
+
+
+def test_run_prints_what_a_person_needs_next(here: Path) -> None:
+    run = Run(here).ready()
+    try:
+        said = run.output.read_text()
+        (entry,) = run.servers()
+        assert entry["urls"][1].startswith("turn:127.0.0.1:") and entry["urls"][1].endswith("?transport=udp")
+        assert "Holds 64 allocations, each with 16 permissions and 16 channels, in " in said and " bytes" in said
+        assert f"Proves that it works: edgeturn check -c {here}" in said
+        proof = [sys.executable, "-m", "edgeturn", "check", "-c", str(here)]
+        assert subprocess.run(proof, cwd=ROOT, capture_output=True, timeout=60).returncode == 0
+        assert "info holds allocations=64 permissions=16 channels=16 bytes=" in run.errors.read_text()
+        assert run.resident() <= GOAL
+    finally:
+        assert run.end(signal.SIGINT) == 0
+
+
+def test_the_first_run_makes_an_identity_and_the_second_keeps_it(tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "edgeturn.conf"
+    file.parent.mkdir()
+    first = Run(file)
+    until(file.exists, "the configuration")
+    first.process.kill()  # the default port may be in use on this machine
+    first.process.wait(DEADLINE)
+    made = file.read_bytes()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    second = Run(file)
+    until(lambda: second.output.read_text() or second.process.poll() is not None, "an output")
+    second.process.kill()
+    second.process.wait(DEADLINE)
+    assert file.read_bytes() == made and "Made " not in second.output.read_text()
+
+
+def test_verbose_decodes_messages(here: Path) -> None:
+    run = Run(here, "--verbose").ready()
+    try:
+        subprocess.run([sys.executable, "-m", "edgeturn", "check", "-c", str(here)], cwd=ROOT, capture_output=True)
+        assert "debug" in run.errors.read_text()
+    finally:
+        assert run.end() == 0
+
+
+def test_a_busy_port_is_one_sentence(here: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, 0))
+        port = other.getsockname()[1]
+        here.write_text(here.read_text().replace("\tlist   listen", f"\tlist listen '{HOST}:{port}'\n\tlist   listen"))
+        code, said = Run(here).failed()
+    assert (
+        code == 1 and f"can't listen on {HOST}:{port}: address already in use; is another TURN server running?" in said
+    )
+
+
+def test_a_second_run_names_the_first(here: Path, tmp_path: Path) -> None:
+    run = Run(here).ready()
+    try:
+        command = [sys.executable, "-m", "edgeturn", "run", "-c", str(here)]
+        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
+        assert second.returncode == 1 and f"runs already, process {run.process.pid}" in second.stderr
+    finally:
+        assert run.end() == 0
+
+
+def test_a_broken_option_is_one_sentence(here: Path) -> None:
+    here.write_text(here.read_text() + "config relay2\n")
+    code, said = Run(here).failed()
+    assert code == 2 and "unknown section type 'relay2'" in said and f"{here}:" in said
+
+
+def test_an_unwritable_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "no-folder").write_text("a file")
+    command = [sys.executable, "-m", "edgeturn", "run", "-c", str(tmp_path / "no-folder" / "edgeturn.conf")]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
+    assert said.returncode == 1 and "can't be written" in said.stderr and "-c FILE" in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+
+
+def test_a_place_that_cannot_be_looked_at_is_one_sentence(tmp_path: Path, call: Call) -> None:
+    said = call("run", "-c", str(tmp_path / ("x" * 300)), code=1)
+    assert "can't be written: file name too long" in said and len(said.splitlines()) == 1
+
+
+def test_too_many_sockets_are_one_sentence(here: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(kind: int, limits: tuple[int, int]) -> None:
+        raise ValueError("not allowed")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    call("config", "set", "max_allocations", "4000", "-c", str(here))
+    said = call("run", "-c", str(here), code=1)
+    assert (
+        "max_allocations 4000 needs 8032 open files and this system allows 4096: raise that (`ulimit -n 8032`" in said
+    )
