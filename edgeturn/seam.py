@@ -41,6 +41,11 @@ def base64(data: bytes) -> bytes:
     return b2a_base64(data)[:-1]
 
 
+def write_error(text: str) -> None:
+    """Write lines to standard error at once."""
+    sys.stderr.write(text)
+
+
 def udp_socket(ip: bytes):
     """Return a non-blocking UDP socket of an IP address's family that never sets DF by itself (RFC 8656 §14)."""
     if len(ip) == 4:
@@ -77,7 +82,7 @@ if sys.implementation.name == "micropython":
         _libc = None
 
     ERROR_QUEUE = False
-    DATAGRAM_SIZE = 2047  # every receive allocates that much; no media is larger, so what is larger is dropped
+    DATAGRAM_SIZE = 2047 if _libc is None else 65535
     SIGNALS = PRIVILEGES = _libc is not None
     INTERPRETER = "MicroPython " + ".".join([str(part) for part in sys.implementation.version[:3]])
 
@@ -118,30 +123,47 @@ if sys.implementation.name == "micropython":
             return sockaddr[2:8]
         return sockaddr[2:4] + sockaddr[8:24]
 
-    class Natives:
-        """native(), indexed like the table that CPython has."""
+    _TABLE_SIZE = 256
 
-        def __getitem__(self, address: bytes) -> bytes:
-            return native(address)
+    class Table:
+        """A function's results, remembered for the last few hundred arguments: a look-up for each packet."""
 
-    class Addresses:
-        """address_of(), indexed like the table that CPython has."""
+        def __init__(self, function) -> None:
+            """Take the function."""
+            self._function = function
+            self._results = {}
 
-        def __getitem__(self, sockaddr: bytes) -> bytes:
-            return address_of(sockaddr)
+        def __getitem__(self, argument):
+            result = self._results.get(argument)
+            if result is None:
+                if len(self._results) >= _TABLE_SIZE:
+                    self._results.clear()
+                self._results[argument] = result = self._function(argument)
+            return result
 
     def receiver(sock, buffer: bytearray, offset: int):
         """Return what receives a datagram into a buffer at an offset, and returns its size and native source."""
+        if _libc is None:
+            return lambda: _receive(sock, buffer, offset)
+        receive_into = _libc.func("i", "recvfrom", "iPIiPP")
+        number, view, name, size = sock.fileno(), memoryview(buffer)[offset:], bytearray(28), bytearray(4)
 
         def receive():
-            data, source = sock.recvfrom(DATAGRAM_SIZE + 1)
-            size = len(data)
-            if size > DATAGRAM_SIZE:  # cut off, and nothing else says so
-                raise OSError(EMSGSIZE)
-            buffer[offset : offset + size] = data
-            return size, source
+            size[0] = 28
+            received = receive_into(number, view, DATAGRAM_SIZE, 0, name, size)
+            if received < 0:
+                raise OSError(EAGAIN)
+            return received, bytes(name[: size[0]])
 
         return receive
+
+    def _receive(sock, buffer: bytearray, offset: int):
+        """Receive without ffi: each time into new memory, so datagrams must be small."""
+        data, source = sock.recvfrom(DATAGRAM_SIZE + 1)
+        if len(data) > DATAGRAM_SIZE:  # cut off, and nothing else says so
+            raise OSError(EMSGSIZE)
+        buffer[offset : offset + len(data)] = data
+        return len(data), source
 
     def read_error(sock):
         """Return None: ancillary data can't be read."""
@@ -256,10 +278,6 @@ if sys.implementation.name == "micropython":
         gc.collect()
         return gc.mem_alloc()
 
-    def write_error(text: str) -> None:
-        """Write to standard error at once."""
-        sys.stderr.write(text)
-
     def print_trace(error: Exception) -> None:
         """Write an exception with its trace to standard error."""
         sys.print_exception(error, sys.stderr)
@@ -311,23 +329,18 @@ else:
 
     _TABLE_SIZE = 4096
 
-    class Natives(dict):
-        """native(), remembered for a few thousand addresses: a look-up instead of a conversion for each packet."""
+    class Table(dict):
+        """A function's results, remembered for the last few thousand arguments: a look-up for each packet."""
 
-        def __missing__(self, address: bytes) -> "tuple[str, int]":
+        def __init__(self, function) -> None:
+            """Take the function."""
+            self._function = function
+
+        def __missing__(self, argument):
             if len(self) >= _TABLE_SIZE:
                 self.clear()
-            self[address] = value = native(address)
-            return value
-
-    class Addresses(dict):
-        """address_of(), remembered likewise."""
-
-        def __missing__(self, source: tuple) -> bytes:
-            if len(self) >= _TABLE_SIZE:
-                self.clear()
-            self[source] = value = address_of(source)
-            return value
+            self[argument] = result = self._function(argument)
+            return result
 
     def receiver(sock, buffer: bytearray, offset: int):
         """Return what receives a datagram into a buffer at an offset, and returns its size and native source."""
@@ -446,16 +459,9 @@ else:
         with open("/proc/self/statm") as stream:
             return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    def write_error(text: str) -> None:
-        """Write to standard error at once."""
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
     def print_trace(error: Exception) -> None:
         """Write an exception with its trace to standard error."""
-        import traceback
-
-        traceback.print_exception(error)
+        sys.excepthook(type(error), error, error.__traceback__)
 
 
 random_bytes = os.urandom

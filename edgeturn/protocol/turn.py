@@ -19,7 +19,7 @@ from edgeturn.protocol import allocation, channel, indication, permission, stun
 from edgeturn.protocol.authentication import Authenticator
 from edgeturn.protocol.budget import Strangers
 from edgeturn.protocol.credentials import Credentials
-from edgeturn.protocol.limits import CHANNEL_HEADER_SIZE, HEADROOM, Limits
+from edgeturn.protocol.limits import CHANNEL_FIRST, CHANNEL_HEADER_SIZE, HEADROOM, Limits
 from edgeturn.protocol.nonce import Nonces
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
@@ -41,7 +41,6 @@ METHODS = {
     stun.CHANNEL_BIND: (channel.channel_bind, True),
 }
 
-_CHANNEL_BITS = 0x40  # RFC 8656 §12: the first byte of ChannelData; RFC 5766 used all of 0x40-0x7F
 _CHANNEL_START = HEADROOM - CHANNEL_HEADER_SIZE
 
 
@@ -67,11 +66,13 @@ class Turn(State):
     def client(self, packet: memoryview, size: int, via: int, source: bytes, now: int) -> "Datagram | None":
         """Take a datagram of a client at port||ip from a listener; return the datagram to send."""
         known = self.clients[via].get(source)
-        if known is None or size < CHANNEL_HEADER_SIZE or packet[0] & 0xC0 != _CHANNEL_BITS:
+        if known is None:
             return self._message(packet, size, via, source, now)
         number, length = unpack_from("!HH", packet)
         bound = known.channels.get(number)
         if bound is None or bound.carries_until <= now or length > size - CHANNEL_HEADER_SIZE:
+            if number < CHANNEL_FIRST or size < CHANNEL_HEADER_SIZE:  # the first byte tells STUN apart (RFC 7983)
+                return self._message(packet, size, via, source, now)
             return self.drop("channel")
         known.up_credit -= length
         if known.up_credit < 0 and not self.draw_up(known, length, now):

@@ -56,6 +56,7 @@ class Administration:
             "refused": {str(code): count for code, count in daemon.statistics.refused_codes.items()},
             "dropped": dict(turn.dropped),
             "unsent_packets": daemon.loop.unsent,
+            "failures": daemon.loop.failures,
             "heap_bytes": seam.heap_bytes(),
         }
 

@@ -1,6 +1,7 @@
 """The loop: waits for sockets, hands each datagram to the core, sends what the core returns.
 
-Rule 1: a socket that is ready is read until it is empty, but at most BURST times: nobody delays the others for long.
+Rule 1: a socket that is ready is read once; under load until it is empty, which costs an exception to find out, but at
+        most BURST times, so that nobody delays the others for long.
 Rule 2: OSError ends here; a datagram that can't be sent is dropped and counted.
 Rule 3: the clock is read once a wake-up.
 """
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     Take = Callable[[memoryview, int, int, bytes, int], Datagram | None]
 
 BURST = 64
+_FILLED = 8  # wake-ups in a row with all that was asked for, before more is read at once
 _LONGEST_WAIT = 30  # seconds; the wall clock is compared at least as often
+_TRACES = 10  # of defects; more would fill the log
 _RETRY = 5  # seconds until a relay without a port is tried again
 
 
@@ -34,12 +37,12 @@ class Loop:
         self.now = seam.clock()
         self.poller = seam.Poller()
         self.running = True
-        self.unsent = 0
+        self.unsent = self.failures = 0
         self.before_wait: "Callable[[], None]" = lambda: None
         self._buffer = bytearray(HEADROOM + seam.DATAGRAM_SIZE + 4)
         self._packet = memoryview(self._buffer)
-        self._addresses = seam.Addresses()
-        self._natives = seam.Natives()
+        self._addresses = seam.Table(seam.address_of)
+        self._natives = seam.Table(seam.native)
         self._send: "list[Callable[..., object]]" = [self._send_nothing] * (2 * len(relays.sockets))
         relays.on_open = self._relay_opened
 
@@ -80,11 +83,16 @@ class Loop:
                 self.turn.tick(self.now)
 
     def _handle(self, handler: "Handler", events: int) -> None:
+        """Call a handler; whatever goes wrong there costs one datagram and not the relay."""
         try:
             handler(events)
-        except MemoryError:  # a heap of fixed size that is crowded: one datagram is lost, the relay goes on
+        except MemoryError:  # a heap of fixed size that is crowded
             self.unsent += 1
             seam.settle()
+        except Exception as error:  # a defect of ours, which a stranger must not end the service with
+            self.failures += 1
+            if self.failures <= _TRACES:
+                seam.print_trace(error)
 
     def close(self) -> None:
         """Close the relay sockets."""
@@ -102,16 +110,16 @@ class Loop:
         """Return what reads a socket and hands each datagram to `take`; its names are locals, for it runs for each."""
         receive = seam.receiver(sock, self._buffer, offset)
         packet, addresses, natives, send = self._packet, self._addresses, self._natives, self._send
-        burst = 1
+        burst, filled = 1, 0
 
         def ready(events: int) -> None:
-            nonlocal burst
+            nonlocal burst, filled
             now = self.now
             for done in range(burst):
                 try:
                     size, source = receive()
                 except OSError:
-                    burst = done or 1
+                    burst, filled = done or 1, 0
                     return
                 answer = take(packet, size, number, addresses[source], now)
                 if answer is not None:
@@ -120,7 +128,9 @@ class Loop:
                         send[via](data, natives[destination])
                     except OSError:
                         self._deliver(via, destination, data)
-            burst = min(2 * burst, BURST)  # reading until it's empty costs an exception, worth it only under load
+            filled += 1
+            if filled >= _FILLED and burst < BURST:
+                burst *= 2
 
         return ready
 
