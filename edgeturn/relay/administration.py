@@ -46,7 +46,7 @@ class Administration:
             "realm": daemon.settings.text("realm"),
             "uptime_seconds": seam.wall() - daemon.started,
             "listening": [address.format(each) for each in daemon.listening],
-            "relay_addresses": [address.format_ip(ip) for ips in daemon.relay_ips.values() for ip in ips],
+            "relay_addresses": [address.format_ip(ip) for ip in daemon.relaying()],
             "draining": turn.draining,
             "allocations": len(live),
             "reservations": turn.pool.reserved,

@@ -102,6 +102,10 @@ class Daemon:
         except ConfigError as error:
             self.log.write("error", f"not reloaded, nothing was changed: {error}")
 
+    def relaying(self) -> "list[bytes]":
+        """Return the IP addresses that are relayed from, IPv4 first."""
+        return [ip for kind in sorted(self.relay_ips) for ip in self.relay_ips[kind]]
+
     def stop(self) -> None:
         """End the loop after this turn of it."""
         self.loop.running = False
@@ -159,7 +163,7 @@ class Daemon:
 
     def _peers(self, settings: Configuration) -> Peers:
         peers = settings.peers()
-        relay_ips = [ip for ips in self.relay_ips.values() for ip in ips]
+        relay_ips = self.relaying()
         announced = [self._started_with.announced(ip) for ip in relay_ips]
         peers.set_local(
             [interface.ip for interface in self.interfaces] + announced,
@@ -205,7 +209,7 @@ class Daemon:
 
     def _ready_line(self) -> str:
         places = ", ".join([address.format(each) for each in self.listening])
-        relays = ", ".join([address.format_ip(ip) for ips in self.relay_ips.values() for ip in ips])
+        relays = ", ".join([address.format_ip(ip) for ip in self.relaying()])
         return f"edgeturn ready on {places}; relaying from {relays}; {seam.INTERPRETER}"
 
     # Running.

@@ -123,14 +123,12 @@ class Loop:
                     return
                 answer = take(packet, size, number, addresses[source], now)
                 if answer is not None:
-                    via, destination, data = answer
                     try:
-                        send[via](data, natives[destination])
+                        send[answer[0]](answer[2], natives[answer[1]])
                     except OSError:
-                        self._deliver(via, destination, data)
+                        self._deliver(answer)
             filled += 1
-            if filled >= _FILLED and burst < BURST:
-                burst *= 2
+            burst = min(2 * burst, BURST) if filled >= _FILLED else burst
 
         return ready
 
@@ -157,10 +155,11 @@ class Loop:
             report = bytes([kind, code]) + information.to_bytes(4, "big")
             answer = self.turn.icmp(index, seam.address_of(destination), report, self.now)
             if answer is not None:
-                self._deliver(answer[0], answer[1], answer[2])
+                self._deliver(answer)
 
-    def _deliver(self, via: int, destination: bytes, data: "bytes | memoryview") -> None:
+    def _deliver(self, answer: "Datagram") -> None:
         """Send, if need be twice: with IP_RECVERR a send may report the error of an earlier one instead of sending."""
+        via, destination, data = answer
         for _ in range(2):
             try:
                 self._send[via](data, self._natives[destination])
