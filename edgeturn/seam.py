@@ -98,6 +98,14 @@ if sys.implementation.name == "micropython":
     _ticks = time.ticks_ms()
     _elapsed = 0
 
+    def unpack_pair(buffer, offset: int = 0) -> "tuple[int, int]":
+        """Read two 16-bit numbers in network order."""
+        return struct.unpack_from("!HH", buffer, offset)
+
+    def pack_pair(buffer, offset: int, first: int, second: int) -> None:
+        """Write two 16-bit numbers in network order."""
+        struct.pack_into("!HH", buffer, offset, first, second)
+
     def clock() -> int:
         """Return whole seconds of a clock that never goes back; ticks_ms wraps, so their differences are added up."""
         global _ticks, _elapsed
@@ -129,7 +137,6 @@ if sys.implementation.name == "micropython":
         """A function's results, remembered for the last few hundred arguments: a look-up for each packet."""
 
         def __init__(self, function) -> None:
-            """Take the function."""
             self._function = function
             self._results = {}
 
@@ -176,7 +183,6 @@ if sys.implementation.name == "micropython":
         """Waits for sockets; calls what was registered with them."""
 
         def __init__(self) -> None:
-            """Begin with no socket."""
             self._poll = select.poll()
             self._handlers = {}
 
@@ -205,7 +211,6 @@ if sys.implementation.name == "micropython":
         """A socket to poll, and wake(), which makes it ready from a signal handler: poll goes on waiting after one."""
 
         def __init__(self) -> None:
-            """Open a socket that is connected to itself."""
             self.sock = udp_socket(b"\x7f\0\0\1")
             self.sock.bind(native(b"\0\0\x7f\0\0\1"))
             self.sock.connect(native(_local_address(self.sock)))
@@ -263,11 +268,7 @@ if sys.implementation.name == "micropython":
         return address_of(bytes(name[: struct.unpack("I", size)[0]]))
 
     def settle() -> None:
-        """Make the memory small once everything is made: collect, and then again each time this much was allocated.
-
-        Without a threshold the garbage of relayed packets would fill the whole heap before the first collection;
-        with it, one collection comes to 0.5 µs a packet.
-        """
+        """Collect now, and from now on before the garbage of packets fills the heap; that costs 0.5 µs a packet."""
         gc.collect()
         gc.threshold(262144)
 
@@ -308,6 +309,9 @@ else:
     SIGNALS = PRIVILEGES = True
     INTERPRETER = "CPython " + ".".join([str(part) for part in sys.version_info[:3]])
 
+    _pair = struct.Struct("!HH")  # looks its format up once, and not for every packet
+    unpack_pair, pack_pair = _pair.unpack_from, _pair.pack_into
+
     def clock() -> int:
         """Return whole seconds of a clock that never goes back."""
         return int(time.monotonic())
@@ -333,7 +337,6 @@ else:
         """A function's results, remembered for the last few thousand arguments: a look-up for each packet."""
 
         def __init__(self, function) -> None:
-            """Take the function."""
             self._function = function
 
         def __missing__(self, argument):
@@ -385,7 +388,6 @@ else:
         """Waits for sockets; calls what was registered with them. epoll: its cost doesn't grow with their number."""
 
         def __init__(self) -> None:
-            """Begin with no socket."""
             self._poll = select.epoll()
             self._handlers: dict = {}
 
@@ -419,7 +421,6 @@ else:
         """A socket to poll, and wake(), which makes it ready from a signal handler: epoll goes on waiting after one."""
 
         def __init__(self) -> None:
-            """Open a pair of sockets."""
             self.sock, self._other = socket.socketpair()
 
         def wake(self) -> None:

@@ -60,7 +60,7 @@ def _find(owner: Allocation, relay: Relay, number: int, wire: bytes) -> "Channel
 
 def _bind(state: "State", owner: Allocation, relay: Relay, number: int, peer: bytes, wire: bytes) -> Channel:
     bound = state.pool.take_channel()
-    bound.number, bound.peer, bound.wire, bound.relay = number, peer, wire, relay
+    bound.number, bound.peer, bound.wire, bound.relay, bound.via = number, peer, wire, relay, relay.via
     owner.channels[number] = bound
     relay.channels[wire] = bound
     return bound

@@ -41,7 +41,7 @@ class Channel:
     carries_until: while that is in the future, channel, permission and relayed address are all valid.
     """
 
-    __slots__ = ("carries_until", "expires", "number", "peer", "permission", "relay", "wire")
+    __slots__ = ("carries_until", "expires", "number", "peer", "permission", "relay", "via", "wire")
 
     def __init__(self) -> None:
         """Begin free."""
@@ -49,6 +49,7 @@ class Channel:
         self.peer = b""  # as the client named it
         self.wire = b""  # as it is sent to
         self.relay: Relay = _NO_RELAY
+        self.via = 0  # the relay's, for the sake of speed
         self.permission: Permission = NO_PERMISSION
         self.expires = 0
         self.carries_until = 0

@@ -13,8 +13,6 @@ Rule 3: a packet buffer has HEADROOM in front of a peer's payload and at least 4
 Rule 4: observers are told of every change of state and can't fail it.
 """
 
-from struct import pack_into, unpack_from
-
 from edgeturn.protocol import allocation, channel, indication, permission, stun
 from edgeturn.protocol.authentication import Authenticator
 from edgeturn.protocol.budget import Strangers
@@ -25,6 +23,7 @@ from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.request import Request
 from edgeturn.protocol.state import State
+from edgeturn.seam import pack_pair, unpack_pair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Turn(State):
         known = self.clients[via].get(source)
         if known is None:
             return self._message(packet, size, via, source, now)
-        number, length = unpack_from("!HH", packet)
+        number, length = unpack_pair(packet)
         bound = known.channels.get(number)
         if bound is None or bound.carries_until <= now or length > size - CHANNEL_HEADER_SIZE:
             if number < CHANNEL_FIRST or size < CHANNEL_HEADER_SIZE:  # the first byte tells STUN apart (RFC 7983)
@@ -78,7 +77,7 @@ class Turn(State):
         if known.up_credit < 0 and not self.draw_up(known, length, now):
             return None
         known.up_packets += 1
-        return bound.relay.via, bound.wire, packet[CHANNEL_HEADER_SIZE : CHANNEL_HEADER_SIZE + length]
+        return bound.via, bound.wire, packet[CHANNEL_HEADER_SIZE : CHANNEL_HEADER_SIZE + length]
 
     def peer(self, packet: memoryview, size: int, index: int, source: bytes, now: int) -> "Datagram | None":
         """Take a datagram of a peer at port||ip, its payload at HEADROOM; return the datagram to send."""
@@ -90,7 +89,7 @@ class Turn(State):
         if owner.down_credit < 0 and not self.draw_down(owner, size, now):
             return None
         owner.down_packets += 1
-        pack_into("!HH", packet, _CHANNEL_START, bound.number, size)
+        pack_pair(packet, _CHANNEL_START, bound.number, size)
         return owner.via, owner.client, packet[_CHANNEL_START : HEADROOM + size]
 
     def icmp(self, index: int, peer: bytes, error: bytes, now: int) -> "Datagram | None":

@@ -4,7 +4,7 @@ import os
 
 FOLDER = __file__.rsplit("/", 1)[0] + "/../../edgeturn/protocol"
 ALLOWED = ("struct", "edgeturn.protocol", "edgeturn.seam")
-FROM_SEAM = ("base64", "crc32", "hmac_sha1", "hmac_sha256", "md5", "same", "sha256")
+FROM_SEAM = ("base64", "crc32", "hmac_sha1", "hmac_sha256", "md5", "pack_pair", "same", "sha256", "unpack_pair")
 MOST_LINES = 500
 
 
