@@ -1,0 +1,1 @@
+"""Tests of a relay process, over UDP sockets on the loopback addresses."""

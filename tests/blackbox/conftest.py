@@ -1,0 +1,77 @@
+"""What the black-box tests are given: relays, clients and peers, all of them ended with the test."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.blackbox.client import Client, Peer
+from tests.blackbox.relay import HOST, Relay, Settings, Value
+
+
+class StartRelay(Protocol):
+    """Starts a relay with some settings."""
+
+    def __call__(self, **settings: Value) -> Relay: ...
+
+
+class NewClient(Protocol):
+    """Opens a client of a relay, at one of the relay's addresses."""
+
+    def __call__(self, relay: Relay, user: str = "alice", at: str = HOST, host: str | None = None) -> Client: ...
+
+
+class NewPeer(Protocol):
+    """Opens a peer at a host."""
+
+    def __call__(self, host: str = HOST) -> Peer: ...
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What is to be closed after the test."""
+    with ExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture
+def start(stack: ExitStack, interpreter: list[str], tmp_path: Path) -> StartRelay:
+    started = 0
+
+    def start(**settings: Value) -> Relay:
+        nonlocal started
+        started += 1
+        folder = tmp_path / str(started)
+        folder.mkdir()
+        every: Settings = settings
+        return stack.enter_context(Relay(interpreter, folder, every))
+
+    return start
+
+
+@pytest.fixture
+def relay(start: StartRelay) -> Relay:
+    """A relay with what the tests set by default."""
+    return start()
+
+
+@pytest.fixture
+def new_client(stack: ExitStack) -> NewClient:
+    def new_client(relay: Relay, user: str = "alice", at: str = HOST, host: str | None = None) -> Client:
+        client = Client(relay.server(at), user, host=host)
+        stack.callback(client.close)
+        return client
+
+    return new_client
+
+
+@pytest.fixture
+def new_peer(stack: ExitStack) -> NewPeer:
+    def new_peer(host: str = HOST) -> Peer:
+        peer = Peer(host)
+        stack.callback(peer.close)
+        return peer
+
+    return new_peer
