@@ -4,8 +4,7 @@ Rule 1: both halves define the same names with the same meaning; what one of the
 Rule 2: nothing here knows STUN, TURN or the configuration.
 Rule 3: a native address is whatever the interpreter's sendto takes: a tuple on CPython, a raw sockaddr on MicroPython.
 
-Stock MicroPython can't read ancillary data, so no ICMP errors (ERROR_QUEUE); signals, uid and file modes go through its
-ffi module, and where that is missing through the shell or not at all (SIGNALS, PRIVILEGES).
+MicroPython has no ICMP errors (ERROR_QUEUE), and without its ffi no signals (SIGNALS) and one user (PRIVILEGES).
 """
 
 import gc
@@ -17,22 +16,13 @@ import time
 from binascii import b2a_base64, crc32
 
 # The numbers of Linux; MicroPython's socket module has few of them.
-IPPROTO_IP = 0
-IPPROTO_IPV6 = 41
-IP_MTU_DISCOVER = 10
-IP_RECVERR = 11
-IPV6_V6ONLY = 26
-IPV6_RECVERR = 25
-PMTU_DONT = 0  # never DF
-PMTU_PROBE = 3  # DF, whatever the path MTU is thought to be
+IPPROTO_IP, IPPROTO_IPV6 = 0, 41
+IP_MTU_DISCOVER, IP_RECVERR, IPV6_V6ONLY, IPV6_RECVERR = 10, 11, 26, 25
+PMTU_DONT, PMTU_PROBE = 0, 3  # never DF; DF, whatever the path MTU is thought to be
 AF_NETLINK = 16
-EAGAIN = 11
-EMSGSIZE = 90
-EADDRINUSE = 98
+EAGAIN, EMSGSIZE, EADDRINUSE = 11, 90, 98
 NOT_ICMP = 255  # what read_error says of an error that no ICMP message caused
 SIGHUP, SIGINT, SIGTERM = 1, 2, 15
-
-
 Socket = socket.socket
 
 
@@ -41,9 +31,16 @@ def base64(data: bytes) -> bytes:
     return b2a_base64(data)[:-1]
 
 
-def write_error(text: str) -> None:
-    """Write lines to standard error at once."""
-    sys.stderr.write(text)
+_errors = select.poll()
+_errors.register(2, select.POLLOUT)
+
+
+def write_error(text: str) -> bool:
+    """Write a line to standard error, if that takes it at once: a reader that is stuck or gone must not stop us."""
+    try:
+        return bool(_errors.poll(0)) and sys.stderr.write(text) is not None
+    except OSError:
+        return False
 
 
 def udp_socket(ip: bytes):
@@ -56,6 +53,19 @@ def udp_socket(ip: bytes):
         sock.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1)
     sock.setblocking(False)
     return sock
+
+
+def report_errors(sock, ip: bytes) -> None:
+    """Let ICMP errors about a socket's datagrams be queued for read_error, where that can read them."""
+    if ERROR_QUEUE and len(ip) == 4:
+        sock.setsockopt(IPPROTO_IP, IP_RECVERR, 1)
+    elif ERROR_QUEUE:
+        sock.setsockopt(IPPROTO_IPV6, IPV6_RECVERR, 1)
+
+
+def set_receive_buffer(sock, size: int) -> None:
+    """Set how many bytes the kernel keeps for a socket until they're read; it doubles the number and has a least."""
+    sock.setsockopt(socket.SOL_SOCKET, 8 if socket.SOL_SOCKET == 1 else 0x1002, size)  # SO_RCVBUF, on MIPS the other
 
 
 def set_dont_fragment(sock, on: bool) -> None:
@@ -156,11 +166,11 @@ if sys.implementation.name == "micropython":
         number, view, name, size = sock.fileno(), memoryview(buffer)[offset:], bytearray(28), bytearray(4)
 
         def receive():
-            size[0] = 28
+            struct.pack_into("I", size, 0, 28)
             received = receive_into(number, view, DATAGRAM_SIZE, 0, name, size)
             if received < 0:
                 raise OSError(EAGAIN)
-            return received, bytes(name[: size[0]])
+            return received, bytes(name[: struct.unpack("I", size)[0]])
 
         return receive
 
@@ -175,9 +185,6 @@ if sys.implementation.name == "micropython":
     def read_error(sock):
         """Return None: ancillary data can't be read."""
         return None
-
-    def report_errors(sock, ip: bytes) -> None:
-        """Do nothing: what can't be read mustn't be queued."""
 
     class Poller:
         """Waits for sockets; calls what was registered with them."""
@@ -354,13 +361,6 @@ else:
             return receive_into(view)
 
         return receive
-
-    def report_errors(sock, ip: bytes) -> None:
-        """Let ICMP errors about a socket's datagrams be queued for read_error."""
-        if len(ip) == 4:
-            sock.setsockopt(IPPROTO_IP, IP_RECVERR, 1)
-        else:
-            sock.setsockopt(IPPROTO_IPV6, IPV6_RECVERR, 1)
 
     _EE_LOCAL, _EE_ICMP, _EE_ICMP6 = 1, 2, 3
 

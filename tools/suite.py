@@ -89,6 +89,8 @@ def read_lines(output: str) -> Outcome:
 PARTS: tuple[tuple[str, Callable[[], Outcome]], ...] = (
     (f"CPython {platform.python_version()}, all tests", lambda: pytest("cpython", "tests")),
     ("MicroPython, core tests", lambda: bare("tests/core")),
+    # The other fuzz tests need hypothesis.
+    ("MicroPython, mutated datagrams", lambda: bare("tests/fuzz/test_datagrams.py")),
     (
         "MicroPython, black-box tests",
         lambda: pytest("micropython", "tests/blackbox", "--interpreter=micropython"),

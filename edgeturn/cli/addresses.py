@@ -24,7 +24,7 @@ def _expand(wanted: bytes) -> list[bytes]:
     ip, port = address.ip_of(wanted), address.port_of(wanted)
     if any(ip):
         return [wanted]
-    mine = [each for each in network.interfaces() if len(each.ip) == len(ip) and not each.is_link_local()]
+    mine = [each for each in network.interfaces() if len(each.ip) == len(ip) and each.can_listen()]
     return [address.join(each.ip, port) for each in mine]
 
 

@@ -6,9 +6,12 @@ Rule 3: only then the nonce: 438 if it isn't one of ours for this client, or too
 """
 
 from edgeturn.protocol import stun
-from edgeturn.protocol.credentials import MD5, Credentials, account_of
+from edgeturn.protocol.credentials import MD5, SHA256, Credentials, account_of
 from edgeturn.protocol.limits import USERNAME_SIZE
 from edgeturn.protocol.nonce import PASSWORD_ALGORITHMS_BIT, USERNAME_ANONYMITY_BIT, Nonces, features_of
+
+# PASSWORD-ALGORITHMS (§14.11) by the algorithm that comes first: number and no parameters, the preferred one first.
+_LISTS = {SHA256: b"\0\x02\0\0\0\x01\0\0", MD5: b"\0\x01\0\0"}
 
 
 class Identity:
@@ -35,21 +38,24 @@ class Authenticator:
     def use(self, credentials: Credentials) -> None:
         """Take other credentials from now on."""
         self._credentials = credentials
-        offered = credentials.algorithms()
-        self._features = PASSWORD_ALGORITHMS_BIT if len(offered) > 1 else 0
+        self._offered = _LISTS[credentials.algorithms()[0]]
+        self._features = PASSWORD_ALGORITHMS_BIT
         if credentials.hides_usernames():
             self._features |= USERNAME_ANONYMITY_BIT
-        self._offered = b"".join([algorithm.to_bytes(2, "big") + bytes(2) for algorithm in offered])
 
     def challenge(self, code: int, source: bytes, now: int, detail: str) -> stun.Reject:
         """Return the 401 or 438 that lets the client at port||ip try again."""
+        nonce = self.nonces.mint(source, self._features, self._offered, now)
         attributes = [
             (stun.REALM, self._credentials.realm),
-            (stun.NONCE, self.nonces.mint(source, self._features, now)),
+            (stun.NONCE, nonce),
+            (stun.PASSWORD_ALGORITHMS, self._offered),
         ]
-        if self._features & PASSWORD_ALGORITHMS_BIT:
-            attributes.append((stun.PASSWORD_ALGORITHMS, self._offered))
         return stun.Reject(code, detail, attributes)
+
+    def has_valid_nonce(self, message: stun.Message, source: bytes, now: int) -> bool:
+        """Say whether the sender has read an answer of ours at its address, so that the address isn't forged."""
+        return self._is_valid(message.attributes.get(stun.NONCE, b""), source, now)
 
     def identify(self, message: stun.Message, source: bytes, now: int, known: "Identity | None") -> Identity:
         """Return who sent a request; Reject where the checks fail.
@@ -63,12 +69,12 @@ class Authenticator:
         if nonce is None or stun.REALM not in attributes:
             raise stun.Reject(400, "no realm or nonce")
         name = self._name(message)
-        algorithm, defaulted = self._algorithm(message, nonce)
+        algorithm, defaulted = self._algorithm(message, nonce, source)
         answer = stun.MESSAGE_INTEGRITY if defaulted else stun.MESSAGE_INTEGRITY_SHA256
         key = self._proven_key(message, name, algorithm, now, known)
         if key is None or attributes[stun.REALM] != self._credentials.realm:
             raise self.challenge(401, source, now, "unknown user, wrong password or expired credential")
-        if not self.nonces.is_valid(nonce, source, now):
+        if not self._is_valid(nonce, source, now):
             raise self.challenge(438, source, now, "")
         return Identity(name, key, algorithm, answer)
 
@@ -82,16 +88,24 @@ class Authenticator:
             raise stun.Reject(400, "no username")
         return self._credentials.name_of(hashed)
 
-    def _algorithm(self, message: stun.Message, nonce: bytes) -> "tuple[int, bool]":
-        """Return the password algorithm and whether it is MD5 for want of a choice (§9.2.4, third point)."""
+    def _is_valid(self, nonce: bytes, source: bytes, now: int) -> bool:
+        """Say whether a nonce is one that the client would get now, and not too old."""
+        return self.nonces.is_ours(nonce, source, self._offered) and self.nonces.is_fresh(nonce, now)
+
+    def _algorithm(self, message: stun.Message, nonce: bytes, source: bytes) -> "tuple[int, bool]":
+        """Return the password algorithm and whether it is MD5 for want of a choice (§9.2.4, third point).
+
+        The list must be the one that was sent with the nonce, which need not be the one that is offered now.
+        """
         listed = message.attributes.get(stun.PASSWORD_ALGORITHMS)
         chosen = message.attributes.get(stun.PASSWORD_ALGORITHM)
         if not features_of(nonce) & PASSWORD_ALGORITHMS_BIT or (listed is None and chosen is None):
             return MD5, True
-        if listed != self._offered or chosen is None or len(chosen) != 4 or chosen[2:] != bytes(2):
+        changed = any(sent != listed and self.nonces.is_ours(nonce, source, sent) for sent in _LISTS.values())
+        if listed is None or chosen is None or changed or listed not in _LISTS.values() or chosen[2:] != bytes(2):
             raise stun.Reject(400, "password algorithms were changed on the way")
-        for at in range(0, len(self._offered), 4):
-            if self._offered[at : at + 2] == chosen[:2]:
+        for at in range(0, len(listed), 4):
+            if listed[at : at + 2] == chosen[:2]:
                 return int.from_bytes(chosen[:2], "big"), False
         raise stun.Reject(400, "password algorithm that was not offered")
 

@@ -46,6 +46,10 @@ class Budget:
         self._left -= amount
         return True
 
+    def give_back(self, amount: int) -> None:
+        """Take back what was drawn and not used; where the window is over it's forgotten anyway."""
+        self._left = min(self._left + amount, self.rate)
+
 
 def draw(budgets: "tuple[Budget, ...]", at_least: int, now: int) -> int:
     """Take the same amount out of every budget and return it; 0 where one of them holds less than the least."""

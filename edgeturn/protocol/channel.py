@@ -22,7 +22,7 @@ def channel_bind(state: "State", request: "Request", now: int) -> "Attributes":
     owner = request.allocation
     assert owner is not None
     number, peer = _read(state, request.message)
-    relay = relay_towards(owner, peer)
+    relay = relay_towards(owner, ip_of(peer))
     wire = peer[:2] + state.wire(ip_of(peer))
     forget_expired(state, owner, now)
     bound = _find(owner, relay, number, wire)

@@ -3,9 +3,10 @@
     obMatJos2 | security features | time  | authenticator
     9         | 4                 | 5     | 10 characters
 
-Rule 1: the server keeps nothing; the authenticator is an HMAC over all that stands before it and the client's address,
-        under a boot secret.
-Rule 2: whoever changes the feature bits to bid the client down breaks the authenticator (§9.2.1).
+Rule 1: the server keeps nothing; the authenticator is an HMAC over all that stands before it, the client's address and
+        the list of password algorithms that went with it, under a boot secret.
+Rule 2: whoever changes the feature bits or the list of password algorithms to bid the client down breaks the
+        authenticator (§9.2.1).
 Rule 3: 28 characters: no padding, and as short as the answer to a stranger can be.
 """
 
@@ -29,22 +30,22 @@ class Nonces:
         self._secret = secret
         self.lifetime = lifetime
 
-    def mint(self, source: bytes, features: int, now: int) -> bytes:
-        """Return a nonce for the client at port||ip that announces security features."""
+    def mint(self, source: bytes, features: int, offered: bytes, now: int) -> bytes:
+        """Return a nonce for the client at port||ip that goes with features and a list of password algorithms."""
         text = COOKIE + base64(bytes([features, 0, 0])) + _encode_time(now)
-        return text + self._authenticator(text, source)
+        return text + self._authenticator(text, source, offered)
 
-    def is_valid(self, nonce: bytes, source: bytes, now: int) -> bool:
-        """Say whether a nonce was minted for the client at port||ip, and not too long ago."""
-        if len(nonce) != _SIZE:
-            return False
+    def is_ours(self, nonce: bytes, source: bytes, offered: bytes) -> bool:
+        """Say whether a nonce was minted for the client at port||ip with that list of password algorithms."""
         text = nonce[:_TIME_END]
-        if not same(self._authenticator(text, source), nonce[_TIME_END:]):
-            return False
-        return 0 <= now - _decode_time(text[_FEATURES_END:]) < self.lifetime
+        return len(nonce) == _SIZE and same(self._authenticator(text, source, offered), nonce[_TIME_END:])
 
-    def _authenticator(self, text: bytes, source: bytes) -> bytes:
-        return base64(hmac_sha256(self._secret, text + source)[:9])[: _SIZE - _TIME_END]
+    def is_fresh(self, nonce: bytes, now: int) -> bool:
+        """Say whether a nonce of ours was not minted too long ago."""
+        return 0 <= now - _decode_time(nonce[_FEATURES_END:_TIME_END]) < self.lifetime
+
+    def _authenticator(self, text: bytes, source: bytes, offered: bytes) -> bytes:
+        return base64(hmac_sha256(self._secret, text + source + offered)[:9])[: _SIZE - _TIME_END]
 
 
 def features_of(nonce: bytes) -> int:

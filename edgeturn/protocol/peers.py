@@ -2,8 +2,9 @@
 
 Rule 1: an address is judged in every form that it embeds (IPv4-mapped, IPv4-compatible, NAT64, 6to4, Teredo):
         one denied form denies it.
-Rule 2: `deny_peer` first, then what nobody can open (SEALED), then our own relayed addresses, then `allow_peer`,
-        then the addresses of this machine, the subnets it is connected to, and every special-use range.
+Rule 2: the first that applies: our own relayed addresses that live are allowed, `deny_peer` denies, what nobody can
+        open (SEALED) is denied, an address of this machine is denied unless `allow_peer` names just it, `allow_peer` allows,
+        a subnet that this machine is connected to, a special-use range and IPv6 outside 2000::/3 are denied.
 Rule 3: prefixes are compared as integers.
 
 The answer is the name of the rule that denies, or None.
@@ -110,6 +111,13 @@ def _table(rows: tuple[tuple[str, str], ...]) -> Prefixes:
     return table
 
 
+def _outside_unicast(ip: bytes) -> "str | None":
+    """Name what isn't handed out to anybody: IPv6 but for 2000::/3 and the well-known prefix of NAT64."""
+    if len(ip) == IPV4_SIZE or ip[0] >> 5 == 1 or ip[:12] == _NAT64:
+        return None
+    return "not global unicast"
+
+
 class Peers:
     """The policy: deny by default, open by name."""
 
@@ -119,17 +127,17 @@ class Peers:
         self._special = _table(SPECIAL_USE)
         self._allow = _table(tuple((text, "allow_peer " + text) for text in allow))
         self._deny = _table(tuple((text, "deny_peer " + text) for text in deny))
-        self._local = Prefixes()
+        self._allowed_hosts = {ip for ip, length in map(parse_prefix, allow) if length == 8 * len(ip)}
+        self._subnets = Prefixes()
+        self._own_ips: set[bytes] = set()
         self._relay_ips: set[bytes] = set()
 
     def set_local(self, addresses: list[bytes], subnets: list[tuple[bytes, int]]) -> None:
         """Take the IP addresses of this machine and the subnets that it is connected to."""
-        local = Prefixes()
-        for ip in addresses:
-            local.add((ip, 8 * len(ip)), "this machine")
+        self._own_ips = set(addresses)
+        self._subnets = Prefixes()
         for ip, length in subnets:
-            local.add((ip, length), "connected subnet " + format_ip(ip) + "/" + str(length))
-        self._local = local
+            self._subnets.add((ip, length), "connected subnet " + format_ip(ip) + "/" + str(length))
 
     def set_relays(self, ips: "set[bytes]") -> None:
         """Take the IP addresses on which relayed transport addresses of ours live, bound and announced ones."""
@@ -166,8 +174,10 @@ class Peers:
 
     def _denies_form(self, ip: bytes) -> "str | None":
         rule = self._deny.find(ip) or self._sealed.find(ip)
-        if rule is not None or self._allow.find(ip) is not None:
+        if rule is not None or ip in self._allowed_hosts:
             return rule
-        if ip in self._relay_ips:  # an announced address leads to this machine too
+        if ip in self._own_ips or ip in self._relay_ips:  # an announced address leads to this machine too
             return "this machine"
-        return self._local.find(ip) or self._special.find(ip)
+        if self._allow.find(ip) is not None:
+            return None
+        return self._subnets.find(ip) or self._special.find(ip) or _outside_unicast(ip)

@@ -21,10 +21,12 @@ def create_permission(state: "State", request: "Request", now: int) -> "Attribut
     """Install or refresh the permissions that a request asks for."""
     owner = request.allocation
     assert owner is not None
-    peers = [decode_peer(request.message, value) for value in request.message.peers]
+    peers = {ip_of(decode_peer(request.message, value)) for value in request.message.peers}
     if not peers:
         raise stun.Reject(400, "no XOR-PEER-ADDRESS")
-    places = [(relay_towards(owner, peer), ip_of(peer)) for peer in peers]
+    places = [(relay_towards(owner, ip), ip) for ip in peers]
+    if len(places) > state.limits.max_permissions:  # before any work for each of them
+        raise stun.Reject(508, "more peers than an allocation may have permissions")
     for _, ip in places:
         refuse_denied(state.peers.denies(ip), peer_ip=ip)
     install(state, owner, [(relay, state.wire(ip)) for relay, ip in places], now)
@@ -39,9 +41,9 @@ def decode_peer(message: stun.Message, value: bytes) -> bytes:
     return peer
 
 
-def relay_towards(owner: Allocation, peer: bytes) -> Relay:
+def relay_towards(owner: Allocation, peer_ip: bytes) -> Relay:
     """Return the relayed address with a peer's family; Reject 443 where the allocation has none."""
-    relay = owner.relays[FAMILIES.index(family(ip_of(peer)))]
+    relay = owner.relays[FAMILIES.index(family(peer_ip))]
     if relay is None:
         raise stun.Reject(443, "no relayed address of the peer's family")
     return relay

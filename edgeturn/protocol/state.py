@@ -156,6 +156,7 @@ class State:
             self.unbind(bound)
         for permitted in list(relay.permissions.values()):
             self.revoke(relay, permitted)
+        self._close_to_peers(relay)
         self.observer.freed(relay)
         self.relayed.pop(relay.address, None)
         self.relayed.pop(relay.announced, None)
@@ -169,6 +170,13 @@ class State:
             if owner.expires == 0:
                 self._end(owner)
         relay.account = None
+
+    def _close_to_peers(self, relay: Relay) -> None:
+        """Unbind the channels of other clients to a relayed address that ends: its port may be anybody's afterwards."""
+        for other in self.pool.relays:
+            bound = other.channels.get(relay.address)
+            if bound is not None:
+                self.unbind(bound)
 
     def unreserve(self, relay: Relay) -> None:
         """Give back the place and the quota that a reservation held."""
@@ -205,8 +213,13 @@ class State:
         del relay.permissions[permitted.ip]
         self.pool.give_permission(permitted)
 
-    def revoke_denied(self, relay: Relay) -> None:
+    def reconsider_peers(self) -> None:
         """Forget the channels and permissions that the peer policy no longer allows."""
+        for relay in self.pool.relays:
+            if relay.allocation is not None:
+                self._revoke_denied(relay)
+
+    def _revoke_denied(self, relay: Relay) -> None:
         for bound in list(relay.channels.values()):
             if self.peers.denies_transport(bound.peer, self.relayed):
                 self.unbind(bound)
@@ -236,4 +249,8 @@ class State:
         assert owner.account is not None
         del self.clients[owner.via][owner.client]
         owner.account.allocations -= 1
+        for shared in (owner.account.up, self.up):
+            shared.give_back(owner.up_credit)
+        for shared in (owner.account.down, self.down):
+            shared.give_back(owner.down_credit)
         self.pool.give_allocation(owner)

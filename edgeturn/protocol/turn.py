@@ -108,9 +108,7 @@ class Turn(State):
         for owner in self.live_sessions():
             owner.up.rate = owner.down.rate = limits.bandwidth
             owner.forget_credit()
-            for relay in owner.relays:
-                if relay is not None:
-                    self.revoke_denied(relay)
+        self.reconsider_peers()
 
     # Requests.
 
@@ -150,7 +148,7 @@ class Turn(State):
         """Authenticate a request, let its handler decide, and sign the answer (RFC 8656 §5)."""
         handler, needs_allocation = METHODS[request.message.method]
         request.allocation = self.live_allocation(request.via, request.source, now)
-        if request.allocation is None and not self.strangers.admits(request.source, now):
+        if request.allocation is None and not self._admits(request, now):
             return self.drop("over budget")
         try:
             self._identify(request, now)
@@ -164,6 +162,12 @@ class Turn(State):
             return self._answer(request, stun.SUCCESS, handler(self, request, now))
         except stun.Reject as reject:
             return self._reject(request, reject)
+
+    def _admits(self, request: Request, now: int) -> bool:
+        """Say whether a request without an allocation is worth the work; who was challenged can't be locked out."""
+        if self.strangers.admits(request.source, now):
+            return True
+        return self.authenticator.has_valid_nonce(request.message, request.source, now)
 
     def _identify(self, request: Request, now: int) -> None:
         known = request.allocation.identity if request.allocation else None

@@ -57,13 +57,15 @@ class Administration:
             "dropped": dict(turn.dropped),
             "unsent_packets": daemon.loop.unsent,
             "failures": daemon.loop.failures,
+            "lost_log_lines": daemon.log.lost,
             "heap_bytes": seam.heap_bytes(),
         }
 
     def sessions(self, request: "dict[str, object]") -> "dict[str, object]":
         """Return every live allocation."""
         now = self._daemon.loop.now
-        return {"sessions": [_describe(owner, now) for owner in self._daemon.turn.live_sessions()]}
+        live = sorted(self._daemon.turn.live_sessions(), key=lambda owner: owner.session)
+        return {"sessions": [_describe(owner, now) for owner in live]}
 
     def kick(self, request: "dict[str, object]") -> "dict[str, object]":
         """End sessions, by number or by user."""

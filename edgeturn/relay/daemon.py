@@ -23,6 +23,7 @@ from edgeturn.relay.relays import RelaySockets, StartError
 from edgeturn.relay.statistics import Statistics
 from edgeturn.relay.uci import ConfigError
 
+_INTERFACES_AGE = 10  # seconds after which the machine's addresses are read again for the peer policy
 _LOOPBACK = b"\x7f\x00\x00\x01"
 
 
@@ -79,7 +80,6 @@ class Daemon:
         new = Configuration(text, self.settings.file)
         applied = [name for name in self.settings.changes(new) if _is_live(name)]
         waits = [name for name in self._started_with.changes(new) if not _is_live(name)]
-        self.interfaces = network.interfaces()
         self._apply(new)
         self.settings = new
         self.log.write("info", f"reloaded applied={_listed(applied)} needs-restart={_listed(waits)}")
@@ -132,6 +132,9 @@ class Daemon:
         for ip in ips:
             assert isinstance(ip, bytes)
             found.setdefault(family(ip), []).append(ip)
+        announced = [self.settings.announced(ip) for ips in found.values() for ip in ips]
+        if len(set(announced)) < len(announced):
+            raise StartError("option 'external_address': each relayed address needs one of its own, as RELAY=ANNOUNCED")
         return found
 
     def _listen(self) -> "list[bytes]":
@@ -158,19 +161,22 @@ class Daemon:
         ip = address.ip_of(listening)
         if any(ip):
             return [listening]
-        mine = [each.ip for each in self.interfaces if len(each.ip) == len(ip) and not each.is_link_local()]
+        mine = [each.ip for each in self.interfaces if len(each.ip) == len(ip) and each.can_listen()]
         return [address.join(each, address.port_of(listening)) for each in mine]
 
     def _peers(self, settings: Configuration) -> Peers:
         peers = settings.peers()
         relay_ips = self.relaying()
         announced = [self._started_with.announced(ip) for ip in relay_ips]
-        peers.set_local(
-            [interface.ip for interface in self.interfaces] + announced,
-            [interface.subnet() for interface in self.interfaces if interface.length < 8 * len(interface.ip)],
-        )
+        self._tell_local(peers)
         peers.set_relays(set(relay_ips + announced))
         return peers
+
+    def _tell_local(self, peers: Peers) -> None:
+        self._interfaces_read_at = seam.clock()
+        self.interfaces = network.interfaces()
+        subnets = [interface.subnet() for interface in self.interfaces if interface.length < 8 * len(interface.ip)]
+        peers.set_local([interface.ip for interface in self.interfaces], subnets + network.connected_routes())
 
     def _catch_signals(self) -> None:
         if not seam.SIGNALS:
@@ -216,6 +222,9 @@ class Daemon:
 
     def _before_wait(self) -> None:
         self.turn.authenticator.wall_offset = seam.wall() - self.loop.now
+        if self.loop.now - self._interfaces_read_at >= _INTERFACES_AGE:
+            self._tell_local(self.turn.peers)
+            self.turn.reconsider_peers()
         if self._reload_wanted:
             self._reload_wanted = False
             self.reload_file()

@@ -34,7 +34,7 @@ def _hexadecimal(value: bytes, transaction: bytes) -> str:
 
 
 def _number(value: bytes, transaction: bytes) -> str:
-    return str(int.from_bytes(value, "big"))
+    return str(int.from_bytes(value[:8], "big"))
 
 
 def _first_byte(value: bytes, transaction: bytes) -> str:
@@ -50,7 +50,7 @@ def _error(value: bytes, transaction: bytes) -> str:
 
 
 def _plain_address(value: bytes, transaction: bytes) -> str:
-    return address.format(value[2:])
+    return address.format(value[2:]) if len(value) in (8, 20) else "malformed"
 
 
 def _xor_address(value: bytes, transaction: bytes) -> str:

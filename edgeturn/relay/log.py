@@ -4,7 +4,8 @@
 
 Rule 1: error needs a hand, warning may need one, info is what happened, debug is every message, decoded.
 Rule 2: a first 401 is a challenge, part of every login, and no event above debug.
-Rule 3: what strangers cause is said once a window for each of a bounded number of sources.
+Rule 3: a failed login is said once a window for its user and source, and refusals in all only so often.
+Rule 4: a line that can't be written at once is lost and counted.
 """
 
 import socket
@@ -19,6 +20,8 @@ from edgeturn.relay.options import LEVELS
 
 _WINDOW = 60  # seconds in which the same failed login is said once
 _REMEMBERED = 64
+_REFUSALS = 60  # lines about refused requests in a window; users can cause as many as strangers
+_LINE_SIZE = 2000
 _SYSLOG = "/dev/log"
 _DAEMON = 3 << 3  # RFC 5424 §6.2.1, facility system daemons
 _SEVERITIES = {"error": 3, "warning": 4, "info": 6, "debug": 7}
@@ -31,9 +34,11 @@ class Log:
         """Take the least important level that is written, and where to."""
         self.set_level(level)
         self._socket = None
+        self.lost = 0
         if target == "syslog":
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.connect(seam.unix_name(_SYSLOG))
+            self._socket.setblocking(False)
 
     def set_level(self, level: str) -> None:
         """Take another level."""
@@ -47,13 +52,18 @@ class Log:
         """Write a line."""
         if not self.writes(level):
             return
+        if not self._send(level, text[:_LINE_SIZE]):
+            self.lost += 1
+
+    def _send(self, level: str, text: str) -> bool:
+        """Say whether the line was taken; who doesn't read its log mustn't stop the relay."""
         if self._socket is None:
-            seam.write_error(level + " " + text + "\n")
-            return
+            return seam.write_error(level + " " + text + "\n")
         try:
             self._socket.send(f"<{_DAEMON | _SEVERITIES[level]}>edgeturn: {text}".encode())
-        except OSError:  # syslog restarts now and then; the relay goes on
-            pass
+            return True
+        except OSError:
+            return False
 
 
 class LogObserver(Observer):
@@ -64,6 +74,7 @@ class LogObserver(Observer):
         self._log = log
         self._failed: set[tuple[bytes, bytes]] = set()
         self._window = 0
+        self._refusals = 0
 
     def allocated(self, relay: Relay) -> None:
         owner = relay.allocation
@@ -103,7 +114,7 @@ class LogObserver(Observer):
         elif reject.code == 401:
             level = "warning"
         name = request.message.attributes.get(stun.USERNAME, b"")
-        if level == "warning" and not self._is_news(name, request.source):
+        if level != "debug" and not self._is_news(level == "warning", name[:_REMEMBERED], request.source):
             return
         user = request.identity.user if request.identity else name
         reason = f" reason='{reject.detail}'" if reject.detail else ""
@@ -121,17 +132,25 @@ class LogObserver(Observer):
             self._log.write("debug", f"from {client}: {describe(request.message)}")
             self._log.write("debug", f"to {client}: {describe(stun.Message(answer))}")
 
-    def _is_news(self, name: bytes, source: bytes) -> bool:
-        """Say whether a failed login was not yet said in this window."""
-        window = seam.clock() // _WINDOW
-        if window != self._window or len(self._failed) >= _REMEMBERED:
-            self._window = window
-            self._failed.clear()
+    def _is_news(self, failed: bool, name: bytes, source: bytes) -> bool:
+        """Say whether a refusal is worth a line; failed: a login, said once for its user and source."""
+        self._open_window(seam.clock() // _WINDOW)
         key = (name, address.ip_of(source))
-        if key in self._failed:
+        if failed and key in self._failed:
             return False
-        self._failed.add(key)
-        return True
+        if failed and len(self._failed) < _REMEMBERED:
+            self._failed.add(key)
+        self._refusals += 1
+        return self._refusals <= _REFUSALS
+
+    def _open_window(self, window: int) -> None:
+        if window == self._window:
+            return
+        if self._refusals > _REFUSALS:
+            self._log.write("warning", f"refused-more count={self._refusals - _REFUSALS} seconds={_WINDOW}")
+        self._window = window
+        self._refusals = 0
+        self._failed.clear()
 
 
 def _session(relay: Relay) -> str:

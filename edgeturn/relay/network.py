@@ -19,8 +19,11 @@ _ADDRESS_SIZE = 8  # struct ifaddrmsg
 _ROUTE_SIZE = 12  # struct rtmsg
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _RTA_DST, _RTA_PREFSRC = 1, 7
+_GATEWAYS = (5, 9, 18)  # RTA_GATEWAY, RTA_MULTIPATH, RTA_VIA
+_UNICAST = 1
 _UNUSABLE = 0x40 | 0x08  # tentative, duplicate address detection failed
-_IP_SIZES = {socket.AF_INET: 4, socket.AF_INET6: 16}
+_IP_SIZES = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}
+_SHORTEST = {int(socket.AF_INET): 8, int(socket.AF_INET6): 16}
 
 # Somewhere on the internet, never contacted: a route towards it is the default route.
 _FAR_AWAY = ("1.1.1.1", "2606:4700::1111")
@@ -29,22 +32,25 @@ _FAR_AWAY = ("1.1.1.1", "2606:4700::1111")
 class Interface:
     """One address of this machine with the length of its subnet."""
 
-    def __init__(self, ip: bytes, length: int) -> None:
-        """Take IP address and prefix length."""
+    def __init__(self, ip: bytes, remote: bytes, length: int, usable: bool) -> None:
+        """Take IP address, that of the other end (else the same), prefix length, and whether it can be used already."""
         self.ip = ip
         self.length = length
+        self.usable = usable
+        self._remote = remote
 
-    def is_link_local(self) -> bool:
-        """Say whether the address needs an interface beside it, so that it can't be listened on by itself."""
-        return len(self.ip) > IPV4_SIZE and self.ip[0] == 0xFE and self.ip[1] & 0xC0 == 0x80
+    def can_listen(self) -> bool:
+        """Say whether the address can be listened on by itself: a link-local one needs an interface beside it."""
+        link_local = len(self.ip) > IPV4_SIZE and self.ip[0] == 0xFE and self.ip[1] & 0xC0 == 0x80
+        return self.usable and not link_local
 
     def subnet(self) -> "tuple[bytes, int]":
         """Return first address and length of the subnet that it is connected to."""
-        return network(self.ip, self.length).to_bytes(len(self.ip), "big"), self.length
+        return network(self._remote, self.length).to_bytes(len(self.ip), "big"), self.length
 
 
 def interfaces() -> "list[Interface]":
-    """Return the usable addresses of this machine."""
+    """Return the addresses of this machine."""
     found = []
     for kind, body in _ask(_RTM_GETADDR, _NLM_DUMP, bytes(_ADDRESS_SIZE)):
         if kind != _RTM_NEWADDR:
@@ -53,9 +59,27 @@ def interfaces() -> "list[Interface]":
         attributes = _attributes(body, _ADDRESS_SIZE)
         if _IFA_FLAGS in attributes:
             flags = unpack_from("I", attributes[_IFA_FLAGS])[0]
-        ip = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS, b""))
-        if family in _IP_SIZES and len(ip) == _IP_SIZES[family] and not flags & _UNUSABLE:
-            found.append(Interface(ip, length))
+        remote = attributes.get(_IFA_ADDRESS, b"")  # of a point-to-point link the other end, and the prefix is its
+        ip = attributes.get(_IFA_LOCAL, remote)
+        if family in _IP_SIZES and len(ip) == _IP_SIZES[family]:
+            found.append(Interface(ip, remote or ip, length, not flags & _UNUSABLE))
+    return found
+
+
+def connected_routes() -> "list[tuple[bytes, int]]":
+    """Return the prefixes that are reached without a gateway, as first address and length.
+
+    Routes that stand in for the default route, such as 0.0.0.0/1 of a VPN, are none.
+    """
+    found = []
+    for kind, body in _ask(_RTM_GETROUTE, _NLM_DUMP, bytes(_ROUTE_SIZE)):
+        family, length, route_type = body[0], body[1], body[7]
+        attributes = _attributes(body, _ROUTE_SIZE)
+        prefix = attributes.get(_RTA_DST, b"")
+        if kind != _RTM_NEWROUTE or route_type != _UNICAST or len(prefix) != _IP_SIZES.get(family, 0):
+            continue
+        if length >= _SHORTEST[family] and not any(gateway in attributes for gateway in _GATEWAYS):
+            found.append((prefix, length))
     return found
 
 

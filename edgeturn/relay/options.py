@@ -37,10 +37,8 @@ def number(least: int, most: int) -> "Callable[[str], int]":
     """Return the kind that takes whole numbers in bounds."""
 
     def take(value: str) -> int:
-        try:
-            parsed = int(value) if value.strip() == value and "_" not in value else -1
-        except ValueError:
-            parsed = -1
+        digits = 0 < len(value) < 10 and all(digit in "0123456789" for digit in value)
+        parsed = int(value) if digits else -1
         if parsed < least or parsed > most:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return parsed

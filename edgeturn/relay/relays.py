@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 PAIRS = 8  # of each family; clients that ask for even ports are rare
 _TRIES = 200  # draws of a port before giving up; at three quarters of the range taken that fails once in 10^25
-_DRAIN_MOST = 4096  # datagrams; a receive buffer of the kernel's default size holds a few hundred
+_RECEIVE_BUFFER = 106496  # bytes; doubled by the kernel, and then its own default
+_DRAIN_MOST = 4096  # datagrams; far more than a receive buffer holds
 
 
 class StartError(Exception):
@@ -71,7 +72,7 @@ class RelaySockets:
     def _make_pairs(self, free: "list[Relay]") -> None:
         """Move free relays without a neighbour until there are enough pairs, or too few to make one of."""
         singles = [relay for relay in free if not relay.paired]
-        wanted = min(PAIRS, len(free) // 4) - (len(free) - len(singles)) // 2
+        wanted = min(PAIRS, max(len(free) // 4, 1)) - (len(free) - len(singles)) // 2
         while wanted > 0 and len(singles) >= 2:
             first = singles.pop()
             for index in range(len(singles)):
@@ -81,9 +82,10 @@ class RelaySockets:
             wanted -= 1
 
     def drain(self, index: int) -> None:
-        """Read away what strangers queued before the allocation."""
+        """Get a relay ready for its client: room for peers' datagrams, and away with what strangers queued before."""
         sock = self.sockets[index]
         assert sock is not None
+        seam.set_receive_buffer(sock, _RECEIVE_BUFFER)
         for _ in range(_DRAIN_MOST):
             try:
                 sock.recv(1)
@@ -133,6 +135,7 @@ class RelaySockets:
                 raise
             return None
         seam.report_errors(sock, ip)
+        seam.set_receive_buffer(sock, 0)  # as little as there is: nobody has the port yet
         return sock
 
     def _use(self, relay: Relay, sock: "seam.Socket | None", port: int, paired: bool) -> None:

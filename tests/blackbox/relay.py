@@ -61,7 +61,7 @@ def defaults(folder: Path, port: int) -> Settings:
         "realm": REALM,
         "listen": [f"{HOST}:{port}", f"[{HOST6}]:{port}"],
         "relay_address": [HOST, HOST6],
-        "allow_peer": ["127.0.0.0/8", "::1/128"],
+        "allow_peer": ["127.0.0.0/8", "127.0.0.1", "::1"],  # addresses of the machine only by name
         "secret": [SECRET],
         "max_allocations": 8,
         "unauthenticated_rate": 0,

@@ -37,7 +37,7 @@ def test_a_session_from_its_beginning_to_its_end(relay: Relay, new_client: NewCl
 
 
 def test_a_refused_peer_says_which_rule(start: StartRelay, new_client: NewClient) -> None:
-    relay = start(log_level="info", allow_peer=["127.0.0.0/8"], deny_peer=["127.0.7.0/24", "8.8.8.8"])
+    relay = start(log_level="info", allow_peer=["127.0.0.0/8", "127.0.0.1"], deny_peer=["127.0.7.0/24", "8.8.8.8"])
     client = new_client(relay)
     assert client.allocate().code == 0
     rules = (

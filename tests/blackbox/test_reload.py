@@ -16,7 +16,7 @@ BROKEN = (
     ("option colour 'red'", "unknown option 'colour' in a section of type 'relay'"),
     ("option realm 'unclosed", "the quote ' is not closed"),
     ("option allow_peer '127.0.0.0/8'", "'allow_peer' is written as 'list allow_peer …'"),
-    ("option log_level 'info'", "option 'log_level' stands in line 13 already"),
+    ("option log_level 'info'", "option 'log_level' stands in line 14 already"),
     ("list deny_peer '10.0.0.1/8'", "option 'deny_peer': must be an address or a prefix"),
 )
 

@@ -370,7 +370,7 @@ def test_rfc8656_5_time_limited_user_with_another_expiry_is_another_user() -> No
 
 
 def test_precomputed_keys() -> None:
-    for algorithms, offered in (((MD5,), b""), ((MD5, SHA256), OFFERED)):
+    for algorithms, offered in (((MD5,), b"\0\x01\0\0"), ((MD5, SHA256), OFFERED)):
         server = Server(users=())
         keys = {kind: long_term_key(kind, b"alice", REALM.encode(), b"pa") for kind in algorithms}
         users = Credentials(REALM.encode(), bytes(32))
@@ -378,7 +378,7 @@ def test_precomputed_keys() -> None:
         server.turn.authenticator.use(users)
         client = ready(server)
         assert client.offered == offered
-        assert features_of(client.nonce) == (0xC0 if offered else 0x40)
+        assert features_of(client.nonce) == 0xC0
         assert client.allocate().code == 0
 
 
@@ -419,3 +419,28 @@ def test_stale_nonce_is_answered_even_over_the_budget_of_strangers() -> None:
     for port in range(2000, 2020):
         server.client(source=f"1.1.1.1:{port}").ask(stun.encode(stun.BINDING, stun.COOKIE + bytes(12), []))
     assert client.refresh(600).code == 438
+
+
+def test_rfc8489_9_2_4_session_survives_a_change_of_the_offered_algorithms() -> None:
+    server = Server()
+    client = ready(server, modern=True)
+    client.relayed()
+    only_md5 = Credentials(REALM.encode(), bytes(32))
+    only_md5.add_user(b"alice", b"pa")
+    only_md5.add_user_keys(b"bob", {MD5: bytes(16)})
+    server.turn.authenticator.use(only_md5)
+    answer = client.refresh(600)
+    assert answer.code == 438
+    client.take_nonce(answer)
+    assert client.offered == b"\0\x01\0\0"
+
+
+def test_neighbours_of_a_flood_can_log_in_once_they_were_challenged() -> None:
+    server = Server(unauthenticated_rate=1)
+    client = server.client()
+    client.learn()
+    stranger = server.client(source="1.1.1.9:9")
+    while stranger.ask(stun.encode(stun.BINDING, stun.COOKIE + bytes(12), [])) is not None:
+        pass
+    assert server.client(source="1.1.1.8:8").ask(stun.encode(stun.ALLOCATE, stun.COOKIE + bytes(12), [])) is None
+    assert client.allocate().code == 0

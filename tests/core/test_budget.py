@@ -130,3 +130,13 @@ def test_strangers_are_placed_unpredictably() -> None:
 
     server = Server()
     assert len({place(server.random(8)) for _ in range(20)}) > 15
+
+
+def test_what_an_ended_allocation_did_not_use_is_there_for_others() -> None:
+    server = Server(total_bandwidth=16000)
+    for port in range(1000, 1032):  # each draws 2048 bytes or more and uses one
+        client = server.client(source=f"1.1.1.1:{port}")
+        client.relayed()
+        assert client.bind(0x4000, "5.5.5.5:5") == 0
+        assert client.channel(0x4000, b"x") is not None, port
+        client.refresh(0)

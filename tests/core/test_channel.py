@@ -307,3 +307,14 @@ def test_rfc8489_14_5_peer_behind_the_integrity_is_no_peer() -> None:
     request = alice.signed(stun.CHANNEL_BIND, [number_row(0x4000)])
     answer = alice.ask(append(request, stun.XOR_PEER_ADDRESS, mask(PEER, request[4:20])))
     assert answer is not None and answer.code == 400
+
+
+def test_channel_to_a_relayed_address_ends_with_it() -> None:
+    server = Server()
+    alice, bob = server.client("alice"), server.client("bob", "1.1.1.2:1000")
+    alice.relayed()
+    there = bob.relayed()
+    assert alice.bind(0x4000, there) == 0 and alice.channel(0x4000, b"x") is not None
+    assert bob.refresh(0).code == 0
+    assert alice.channel(0x4000, b"x") is None
+    assert alice.bind(0x4000, there) == 403

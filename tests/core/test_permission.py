@@ -179,3 +179,16 @@ def test_rfc8489_14_peer_behind_the_integrity_is_not_read() -> None:
     answer = alice.ask(append(request, stun.XOR_PEER_ADDRESS, mask(OTHER, request[4:20])))
     assert answer is not None and answer.code == 0
     assert alice.send(PEER, b"x") is not None and alice.send(OTHER, b"x") is None
+
+
+def test_more_peers_than_permissions_cost_no_work() -> None:
+    server = Server(max_permissions=4)
+    alice = server.client()
+    alice.relayed()
+    asked: list[bytes] = []
+    denies = server.turn.peers.denies
+    server.turn.peers.denies = lambda ip: asked.append(ip) or denies(ip)  # type: ignore[method-assign, func-returns-value]
+    assert alice.permit("1.1.1.1:1", "1.1.1.2:1", "1.1.1.3:1", "1.1.1.4:1", "1.1.1.5:1") == 508
+    assert not asked
+    assert alice.permit("1.1.1.1:1", "1.1.1.1:2", "1.1.1.1:3", "1.1.1.1:4", "1.1.1.1:5") == 0
+    assert len(asked) == 1

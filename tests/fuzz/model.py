@@ -114,6 +114,14 @@ class Model:
             }
         self.sessions = {source: session for source, session in self.sessions.items() if session.relays}
         self.reservations = {token: each for token, each in self.reservations.items() if each.expires > self.now}
+        self.close_to_peers()
+
+    def close_to_peers(self) -> None:
+        """Forget the channels to relayed addresses that have ended."""
+        live = self.live()
+        gone = {place for places in self.places.values() for place in places if place not in live}
+        for session in self.sessions.values():
+            session.channels = {number: each for number, each in session.channels.items() if each.peer not in gone}
 
     def ends(self) -> list[int]:
         """Return when relayed addresses, permissions and reservations expire, and have to be reclaimed."""
@@ -199,6 +207,7 @@ class Model:
                 session.relays[each] = session.relays[each][0], self.now + self.bounds.lifetime(wanted)
         if not session.relays:
             del self.sessions[source]
+        self.close_to_peers()
         return 0
 
     # Permissions and channels.
