@@ -3,8 +3,9 @@
 Rule 1: an address is judged in every form that it embeds (IPv4-mapped, IPv4-compatible, NAT64, 6to4, Teredo):
         one denied form denies it.
 Rule 2: the first that applies: our own relayed addresses that live are allowed, `deny_peer` denies, what nobody can
-        open (SEALED) is denied, an address of this machine is denied unless `allow_peer` names just it, `allow_peer` allows,
-        a subnet that this machine is connected to, a special-use range and IPv6 outside 2000::/3 are denied.
+        open (SEALED) is denied, an address of this machine is denied unless `allow_peer` names just it,
+        `allow_peer` allows, a subnet that this machine is connected to, a special-use range and IPv6 outside
+        2000::/3 are denied.
 Rule 3: prefixes are compared as integers.
 
 The answer is the name of the rule that denies, or None.

@@ -52,9 +52,14 @@ class Administration:
             "reservations": turn.pool.reserved,
             "max_allocations": len(turn.pool.allocations),
             "allocated_ever": daemon.statistics.allocated_ever,
+        } | self._counters(live)
+
+    def _counters(self, live: "list[Allocation]") -> "dict[str, object]":
+        daemon = self._daemon
+        return {
             "traffic": daemon.statistics.traffic(live),
             "refused": {str(code): count for code, count in daemon.statistics.refused_codes.items()},
-            "dropped": dict(turn.dropped),
+            "dropped": dict(daemon.turn.dropped),
             "unsent_packets": daemon.loop.unsent,
             "failures": daemon.loop.failures,
             "lost_log_lines": daemon.log.lost,
