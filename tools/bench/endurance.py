@@ -22,7 +22,7 @@ HALF = 1 + STEPS.index(0.5)
 POOL = 64
 EACH = 10  # cycles from one port
 SIZE = 200
-MOST_SECONDS = 75  # for one kind of work on one relay; what is not done by then is told
+MOST_SECONDS = 240  # for one kind of work on one relay; what is not done by then is told
 KILOBYTE = 1024
 FLAT = Goal(128)
 

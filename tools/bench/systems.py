@@ -143,16 +143,18 @@ class Edgeturn(System):
                 password=CREDENTIALS.password,
             )
         )
-        return [self.interpreter, *self.heap(place.allocations), "-m", "edgeturn.relay", "-c", str(file)]
+        return [self.interpreter, *self.switches(place.allocations), "-m", "edgeturn.relay", "-c", str(file)]
 
-    def heap(self, allocations: int) -> list[str]:
-        """Return the option for a larger heap where MicroPython's default one would be too small."""
-        if Path(self.interpreter) != MICROPYTHON or allocations <= FEW_ALLOCATIONS:
+    def switches(self, allocations: int) -> list[str]:
+        """Return -S on CPython, as `edgeturn run` has it, and on MicroPython a heap that holds the allocations."""
+        if Path(self.interpreter) != MICROPYTHON:
+            return ["-S"]
+        if allocations <= FEW_ALLOCATIONS:
             return []
         return ["-X", f"heapsize={allocations * HEAP_PER_ALLOCATION}"]
 
     def empty(self) -> list[str]:
-        return [self.interpreter, "-c", "import time; time.sleep(600)"]
+        return [self.interpreter, *self.switches(0), "-c", "import time; time.sleep(600)"]
 
 
 class Bare(System):
