@@ -21,16 +21,25 @@ def create_permission(state: "State", request: "Request", now: int) -> "Attribut
     """Install or refresh the permissions that a request asks for."""
     owner = request.allocation
     assert owner is not None
-    peers = {ip_of(decode_peer(request.message, value)) for value in request.message.peers}
-    if not peers:
-        raise stun.Reject(400, "no XOR-PEER-ADDRESS")
-    places = [(relay_towards(owner, ip), ip) for ip in peers]
-    if len(places) > state.limits.max_permissions:  # before any work for each of them
-        raise stun.Reject(508, "more peers than an allocation may have permissions")
+    places = [(relay_towards(owner, ip), ip) for ip in _peer_ips(request.message, state.limits.max_permissions)]
     for _, ip in places:
         refuse_denied(state.peers.denies(ip), peer_ip=ip)
     install(state, owner, [(relay, state.wire(ip)) for relay, ip in places], now)
     return []
+
+
+def _peer_ips(message: stun.Message, most: int) -> "list[bytes]":
+    """Return each peer's IP address once; Reject 508 for too many, before there is work for each of them."""
+    ips: list[bytes] = []
+    for value in message.peers:
+        ip = ip_of(decode_peer(message, value))
+        if ip not in ips:
+            ips.append(ip)
+        if len(ips) > most:
+            raise stun.Reject(508, "more peers than an allocation may have permissions")
+    if not ips:
+        raise stun.Reject(400, "no XOR-PEER-ADDRESS")
+    return ips
 
 
 def decode_peer(message: stun.Message, value: bytes) -> bytes:

@@ -3,12 +3,16 @@
 import base64
 import hashlib
 import hmac
+import os
+import socket
 import time
+
+import pytest
 
 from edgeturn.protocol import stun
 from tests.blackbox.client import CHANNEL
 from tests.blackbox.conftest import NewClient, NewPeer, StartRelay
-from tests.blackbox.relay import HOST, SECRET, Relay
+from tests.blackbox.relay import DEADLINE, HOST, SECRET, Relay
 
 
 def test_the_first_line_says_where(relay: Relay) -> None:
@@ -114,3 +118,21 @@ def test_time_limited_credentials_and_their_end(relay: Relay, new_client: NewCli
         client.password = base64.b64encode(digest).decode()
         assert client.allocate().code == code
         assert relay.logged("allocated" if not code else "refused", f"user={client.user}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: /dev/log is made by the test")
+@pytest.mark.skipif(
+    os.path.exists("/dev/log"), reason="this machine has a syslog of its own, which the test won't replace"
+)
+def test_lines_go_to_syslog_where_that_is_asked_for(start: StartRelay, new_client: NewClient) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind("/dev/log")
+        try:
+            syslog.settimeout(DEADLINE)
+            relay = start(log="syslog", log_level="info")
+            assert new_client(relay).allocate().code == 0
+            lines = [syslog.recv(4096) for _ in range(2)]
+        finally:
+            os.unlink("/dev/log")
+    assert lines[0].startswith(b"<30>edgeturn: holds ")  # RFC 5424 §6.2.1: a daemon's information
+    assert lines[1].startswith(b"<30>edgeturn: allocated session=1 user=alice ")
