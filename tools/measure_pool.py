@@ -34,8 +34,9 @@ _OUTSIDE = 0 if _ON_CPYTHON else outside_of_heap()  # before anything else is lo
 sys.path.insert(0, __file__.rpartition("/")[0] + "/.." if "/" in __file__ else "..")
 
 import json  # noqa: E402
-import os  # noqa: E402
 
+import edgeturn.relay.main  # noqa: E402, F401  (all the code that a relay loads)
+from edgeturn import seam  # noqa: E402
 from edgeturn.protocol.pool import reserve  # noqa: E402
 from edgeturn.relay.configuration import Configuration  # noqa: E402
 from edgeturn.relay.daemon import Daemon  # noqa: E402
@@ -50,7 +51,6 @@ config relay
 	option max_allocations {allocations}
 	option max_permissions {permissions}
 	option max_channels {channels}
-	option control {control}
 	list listen 127.0.0.1:0
 	list relay_address 127.0.0.1
 	{second}
@@ -69,18 +69,12 @@ def daemon_bytes(allocations: int, permissions: int, channels: int, families: in
     """Return what a daemon takes."""
     before = used()
     second = "list relay_address ::1" if families == 2 else ""
-    text = _TEXT.format(
-        allocations=allocations, permissions=permissions, channels=channels, control=_control_path(), second=second
-    )
+    text = _TEXT.format(allocations=allocations, permissions=permissions, channels=channels, second=second)
     daemon = Daemon(Configuration(text, "measured"))
+    seam.settle()
     size = used() - before
-    daemon.control.close()
     daemon.loop.close()
     return size
-
-
-def _control_path() -> str:
-    return "/tmp/edgeturn-measure-" + str(int.from_bytes(os.urandom(4), "big")) + ".sock"
 
 
 def each(permissions: int, channels: int, families: int) -> int:
@@ -134,9 +128,9 @@ def process_bytes() -> int:
     import subprocess
     import tempfile
 
-    text = _TEXT.format(allocations=1, permissions=1, channels=1, control=_control_path(), second="")
+    text = _TEXT.format(allocations=1, permissions=1, channels=1, second="")
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-        file.write(text)
+        file.write(text + f"\toption control {file.name}.sock\n")
         file.flush()
         command = [sys.executable, "-S", "-m", "edgeturn.relay", "-c", file.name]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, env={"PYTHONPATH": sys.path[0]})

@@ -12,7 +12,6 @@ from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Relay
 from edgeturn.protocol.turn import Turn
 from edgeturn.relay import configuration, network, options, plan
-from edgeturn.relay.administration import Administration
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.control import Control
 from edgeturn.relay.log import Log, LogObserver
@@ -22,6 +21,10 @@ from edgeturn.relay.passwd import find_user
 from edgeturn.relay.relays import RelaySockets, StartError
 from edgeturn.relay.statistics import Statistics
 from edgeturn.relay.uci import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.relay.control import Command
 
 _INTERFACES_AGE = 10  # seconds after which the machine's addresses are read again for the peer policy
 _LOOPBACK = b"\x7f\x00\x00\x01"
@@ -59,19 +62,28 @@ class Daemon:
         self.relays.open_all()
         self.listening = self._listen()
         self._reload_wanted = False
+        self._control: "Control | None" = None
         self._catch_signals()
-        self.control = self._open_control()
-        self._drop_privileges()
-        seam.settle()
+
+    def administer(self, commands: "dict[str, Command]") -> None:
+        """Open the control socket for some commands; StartError where that fails."""
+        path = self.settings.text("control")
+        try:
+            self._control = Control(path, self.loop.poller, commands)
+        except OSError as error:
+            raise StartError(f"can't open the control socket {path}: {seam.reason(error)}")
 
     def run(self) -> None:
-        """Serve until a signal or a finished drain ends it."""
+        """Serve until a signal or a finished drain ends it; StartError where `user` can't be become."""
+        self._drop_privileges()
+        seam.settle()
         seam.write_error(self._ready_line() + "\n")
         self.log.write("info", plan.holds(self.settings.limits(), len(self.relay_ips)))
         try:
             self.loop.run()
         finally:
-            self.control.close()
+            if self._control is not None:
+                self._control.close()
             self.loop.close()
         self.log.write("info", "stopped")
 
@@ -192,13 +204,6 @@ class Daemon:
             self.loop.running = False
         self._wakeup.wake()
 
-    def _open_control(self) -> Control:
-        path = self.settings.text("control")
-        try:
-            return Control(path, self.loop.poller, Administration(self).commands())
-        except OSError as error:
-            raise StartError(f"can't open the control socket {path}: {seam.reason(error)}")
-
     def _drop_privileges(self) -> None:
         name = self.settings.text("user")
         if not name or seam.user_id() != 0:
@@ -223,14 +228,21 @@ class Daemon:
     def _before_wait(self) -> None:
         self.turn.authenticator.wall_offset = seam.wall() - self.loop.now
         if self.loop.now - self._interfaces_read_at >= _INTERFACES_AGE:
-            self._tell_local(self.turn.peers)
-            self.turn.reconsider_peers()
+            self._follow_addresses()
         if self._reload_wanted:
             self._reload_wanted = False
             self.reload_file()
         if self.turn.draining and not self.turn.live_sessions():
             self.log.write("info", "drained")
             self.stop()
+
+    def _follow_addresses(self) -> None:
+        """Let the peer policy know the addresses and routes that the machine has now."""
+        try:
+            self._tell_local(self.turn.peers)
+        except (OSError, MemoryError) as error:  # what was known stays true until the next time
+            self.log.write("warning", f"addresses-unread reason='{error}'")
+        self.turn.reconsider_peers()
 
     def _apply(self, new: Configuration) -> None:
         credentials, peers = new.credentials(seam.random_bytes), self._peers(new)

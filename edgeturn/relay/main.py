@@ -2,6 +2,7 @@
 
 from edgeturn import seam
 from edgeturn.relay import configuration
+from edgeturn.relay.administration import Administration
 from edgeturn.relay.daemon import Daemon
 from edgeturn.relay.relays import StartError
 from edgeturn.relay.uci import ConfigError
@@ -19,7 +20,9 @@ def main(arguments: "list[str]") -> int:
         settings = configuration.read(arguments[1])
         if verbose:
             settings.values["log_level"] = "debug"
-        Daemon(settings).run()
+        daemon = Daemon(settings)
+        daemon.administer(Administration(daemon).commands())
+        daemon.run()
     except ConfigError as error:
         seam.write_error(f"{error}\n")
         return 2

@@ -21,6 +21,7 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _RTA_DST, _RTA_PREFSRC = 1, 7
 _GATEWAYS = (5, 9, 18)  # RTA_GATEWAY, RTA_MULTIPATH, RTA_VIA
 _UNICAST = 1
+_ANSWER_SIZE = 8192  # the kernel splits a dump to fit what is asked for; NLMSG_GOODSIZE is the least
 _UNUSABLE = 0x40 | 0x08  # tentative, duplicate address detection failed
 _IP_SIZES = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}
 _SHORTEST = {int(socket.AF_INET): 8, int(socket.AF_INET6): 16}
@@ -110,7 +111,7 @@ def _ask(kind: int, flags: int, body: bytes) -> "list[tuple[int, bytes]]":
         link.send(pack(_HEADER, _HEADER_SIZE + len(body), kind, _NLM_REQUEST | flags, 1, 0) + body)
         answers: list[tuple[int, bytes]] = []
         while True:
-            more, ended = _split(link.recv(65536))
+            more, ended = _split(link.recv(_ANSWER_SIZE))
             answers += more
             if ended or not flags:
                 return answers
