@@ -205,7 +205,7 @@ if sys.implementation.name == "micropython":
 
         def wait(self, milliseconds: int) -> "list":
             """Return (handler, events) of what is ready, at the latest after a time; -1 waits for ever."""
-            return [(self._handlers.get(id(sock)), events) for sock, events in self._poll.poll(milliseconds)]
+            return [(self._handlers[id(sock)], events) for sock, events in self._poll.poll(milliseconds)]
 
     POLLERR = select.POLLERR
     _MESSAGES = {1: "not permitted", 2: "no such file", 13: "permission denied", 98: "address in use"}
@@ -293,6 +293,7 @@ if sys.implementation.name == "micropython":
 else:
     import signal
     import struct
+    from functools import partial
 
     # The interpreter's own hashes where it has them: OpenSSL's take 3.5 MB of resident memory,
     # and on messages as short as these they are no faster.
@@ -354,13 +355,7 @@ else:
 
     def receiver(sock, buffer: bytearray, offset: int):
         """Return what receives a datagram into a buffer at an offset, and returns its size and native source."""
-        receive_into = sock.recvfrom_into
-        view = memoryview(buffer)[offset : offset + DATAGRAM_SIZE]
-
-        def receive():
-            return receive_into(view)
-
-        return receive
+        return partial(sock.recvfrom_into, memoryview(buffer)[offset : offset + DATAGRAM_SIZE])
 
     _EE_LOCAL, _EE_ICMP, _EE_ICMP6 = 1, 2, 3
 
@@ -409,7 +404,7 @@ else:
             """Return (handler, events) of what is ready, at the latest after a time; -1 waits for ever."""
             handlers = self._handlers
             ready = self._poll.poll(milliseconds / 1000 if milliseconds >= 0 else -1)
-            return [(handlers.get(number), events) for number, events in ready]
+            return [(handlers[number], events) for number, events in ready]
 
     POLLERR = select.EPOLLERR
 

@@ -51,6 +51,7 @@ class State:
         self.random = random
         self.observer = observer
         self.pool = Pool(limits, families)
+        self.relays = self.pool.relays
         self.up, self.down = Budget(limits.total_bandwidth), Budget(limits.total_bandwidth)
         self.clients: dict[int, dict[bytes, Allocation]] = {}
         self.relayed: dict[bytes, int] = {}  # live relayed addresses, as bound and as announced

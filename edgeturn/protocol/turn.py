@@ -81,7 +81,7 @@ class Turn(State):
 
     def peer(self, packet: memoryview, size: int, index: int, source: bytes, now: int) -> "Datagram | None":
         """Take a datagram of a peer at port||ip, its payload at HEADROOM; return the datagram to send."""
-        relay = self.pool.relays[index]
+        relay = self.relays[index]
         bound, owner = relay.channels.get(source), relay.allocation
         if bound is None or owner is None or bound.carries_until <= now:
             return indication.data(self, relay, packet, size, source, now)

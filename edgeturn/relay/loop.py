@@ -77,22 +77,22 @@ class Loop:
             ready = self.poller.wait(self._timeout() if self.running else 0)  # a finished drain has just cleared it
             self.now = seam.clock()
             for handler, events in ready:
-                if handler is not None:
-                    self._handle(handler, events)
+                try:
+                    handler(events)
+                except Exception as error:  # whatever goes wrong there costs one datagram and not the relay
+                    self._failed(error)
             if self.turn.due and self.now >= self.turn.due:
                 self.turn.tick(self.now)
 
-    def _handle(self, handler: "Handler", events: int) -> None:
-        """Call a handler; whatever goes wrong there costs one datagram and not the relay."""
-        try:
-            handler(events)
-        except MemoryError:  # a heap of fixed size that is crowded
+    def _failed(self, error: Exception) -> None:
+        """Count what escaped a handler: a heap of fixed size that is crowded, or a defect of ours."""
+        if isinstance(error, MemoryError):
             self.unsent += 1
             seam.settle()
-        except Exception as error:  # a defect of ours, which a stranger must not end the service with
-            self.failures += 1
-            if self.failures <= _TRACES:
-                seam.print_trace(error)
+            return
+        self.failures += 1
+        if self.failures <= _TRACES:
+            seam.print_trace(error)
 
     def close(self) -> None:
         """Close the relay sockets."""

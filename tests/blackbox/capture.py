@@ -19,6 +19,8 @@ class Packet:
     """An IPv4 packet with UDP in it."""
 
     df: bool
+    tos: int  # DSCP and ECN
+    ttl: int
     source: Address
     destination: Address
     data: bytes
@@ -62,4 +64,4 @@ class Capture:
         udp = ip[4 * (ip[0] & 15) :]
         source, destination, size = (int.from_bytes(udp[at : at + 2], "big") for at in (0, 2, 4))
         places = (socket.inet_ntoa(ip[12:16]), source), (socket.inet_ntoa(ip[16:20]), destination)
-        self.packets.append(Packet(bool(ip[6] & _DF), *places, udp[8:size]))
+        self.packets.append(Packet(bool(ip[6] & _DF), ip[1], ip[8], *places, udp[8:size]))

@@ -1,4 +1,7 @@
-"""The IP layer around the relayed packet: DONT-FRAGMENT, large datagrams, ICMP errors (RFC 8656 §14, §11.5)."""
+"""The IP layer around the relayed packet: DF, DSCP, ECN and TTL, large datagrams, ICMP errors (RFC 8656 §14, §11.5)."""
+
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from tests.blackbox.relay import HOST, HOST6, Relay
 
 # Port unreachable, as the datagram's sender is told: type and code by the peer's address.
 UNREACHABLE = {HOST: (3, 3), HOST6: (1, 4)}
+EXPEDITED, ECN_CAPABLE = 46 << 2, 2  # RFC 3246, RFC 3168
 UDP_LARGEST = 65507  # what an IPv4 datagram holds
 LARGEST = UDP_LARGEST - 4  # what passes by a channel
 WANTED = {HOST: WANT_IPV4, HOST6: WANT_IPV6}
@@ -30,6 +34,34 @@ def test_df_is_set_where_asked_for_and_nowhere_else(relay: Relay, new_client: Ne
         flags = {data: capture.find(data) for data in (b"before", b"unfragmented", b"after", b"by channel")}
     assert {packet.source for packet in flags.values()} == {relayed}
     assert [data for data, packet in flags.items() if packet.df] == [b"unfragmented"]
+
+
+def test_rfc8656_14_dscp_ecn_and_ttl_are_those_of_a_new_packet(
+    relay: Relay, new_client: NewClient, new_peer: NewPeer
+) -> None:
+    client, peer = new_client(relay), new_peer()
+    relayed = client.allocate().relayed[0]
+    assert client.bind(CHANNEL, peer.address) == 0
+    for socket_in in (client.sock, peer.sock):
+        socket_in.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED | ECN_CAPABLE)
+        socket_in.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 7)
+    with Capture() as capture:
+        client.channel(CHANNEL, b"up")
+        peer.send(relayed, b"down")
+        assert peer.receive()[0] == b"up" and client.receive().data == b"down"
+        sent, received = capture.find(by_channel(b"up")), capture.find(b"down")
+        relayed_up, relayed_down = capture.find(b"up"), capture.find(by_channel(b"down"))
+    assert (sent.tos, sent.ttl) == (received.tos, received.ttl) == (EXPEDITED | ECN_CAPABLE, 7)
+    assert (relayed_up.tos, relayed_up.ttl) == (relayed_down.tos, relayed_down.ttl) == (0, default_ttl())
+
+
+def by_channel(data: bytes) -> bytes:
+    """Return data as a ChannelData message (RFC 8656 §12.4)."""
+    return CHANNEL.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
+
+
+def default_ttl() -> int:
+    return int(Path("/proc/sys/net/ipv4/ip_default_ttl").read_text())
 
 
 def test_df_is_ignored_for_ipv6_peers(relay: Relay, new_client: NewClient, new_peer: NewPeer) -> None:
