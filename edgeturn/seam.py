@@ -38,7 +38,7 @@ _errors.register(2, select.POLLOUT)
 def write_error(text: str) -> bool:
     """Write a line to standard error, if that takes it at once: a reader that is stuck or gone must not stop us."""
     try:
-        return bool(_errors.poll(0)) and sys.stderr.write(text) is not None
+        return bool(_errors.poll(0)) and _write_error(text) > 0
     except OSError:
         return False
 
@@ -208,6 +208,7 @@ if sys.implementation.name == "micropython":
             return [(self._handlers[id(sock)], events) for sock, events in self._poll.poll(milliseconds)]
 
     POLLERR = select.POLLERR
+    _write_error = sys.stderr.write
     _MESSAGES = {1: "not permitted", 2: "no such file", 13: "permission denied", 98: "address in use"}
 
     def reason(error: OSError) -> str:
@@ -407,6 +408,9 @@ else:
             return [(handlers[number], events) for number, events in ready]
 
     POLLERR = select.EPOLLERR
+
+    def _write_error(text: str) -> int:
+        return os.write(2, text.encode())  # sys.stderr keeps what it couldn't write, and fails with it at the end
 
     def reason(error: OSError) -> str:
         """Return what went wrong, in words."""
