@@ -282,7 +282,7 @@ if sys.implementation.name == "micropython":
 
     gc.threshold(32768)  # while the modules are compiled, which leaves much garbage
 
-    def heap_bytes() -> int:
+    def memory_bytes() -> int:
         """Return the bytes that objects take on the heap."""
         gc.collect()
         return gc.mem_alloc()
@@ -454,7 +454,7 @@ else:
         gc.collect()
         gc.freeze()
 
-    def heap_bytes() -> int:
+    def memory_bytes() -> int:
         """Return the resident size of this process; CPython doesn't count its objects' bytes."""
         with open("/proc/self/statm") as stream:
             return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

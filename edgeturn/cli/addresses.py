@@ -1,39 +1,21 @@
-"""Where clients reach a relay: its listening addresses, and of them the ones to tell to others."""
+"""Where clients reach a relay: of its listening addresses the ones to tell to others."""
 
 import ipaddress
 
 from edgeturn.protocol import address
-from edgeturn.relay import network, options
+from edgeturn.relay import listeners, network
 from edgeturn.relay.configuration import Configuration
 
 _FAMILIES = (address.IPV4, address.IPV6)
 
 
-def listening(settings: Configuration) -> list[bytes]:
-    """Return the port||ip of every listener that a configuration asks for, wildcards expanded as the daemon does."""
-    wanted = [each for each in settings.items("listen") if isinstance(each, bytes)]
-    if not wanted:
-        wanted = [address.join(bytes(size), options.DEFAULT_PORT) for size in (address.IPV4_SIZE, address.IPV6_SIZE)]
-    found: list[bytes] = []
-    for each in wanted:
-        found += [one for one in _expand(each) if one not in found]
-    return found
-
-
-def _expand(wanted: bytes) -> list[bytes]:
-    ip, port = address.ip_of(wanted), address.port_of(wanted)
-    if any(ip):
-        return [wanted]
-    mine = [each for each in network.interfaces() if len(each.ip) == len(ip) and each.can_listen()]
-    return [address.join(each.ip, port) for each in mine]
-
-
 def best(settings: Configuration) -> list[bytes]:
     """Return for each family the listening port||ip that most clients reach."""
     sources = network.default_sources()
+    listening = listeners.addresses(settings, network.interfaces())
     chosen = []
     for family in _FAMILIES:
-        places = [place for place in listening(settings) if address.family(address.ip_of(place)) == family]
+        places = [place for place in listening if address.family(address.ip_of(place)) == family]
         if places:
             chosen.append(min(places, key=lambda place: _rank(address.ip_of(place), sources)))
     far = [place for place in chosen if not _ip(place).is_loopback]

@@ -1,7 +1,12 @@
 """What a failed step of `check` means, and what to do next.
 
 A row: the step and what happened ("" is any), what that means, what to do. The first row that fits is told.
+A {name} in a row is a command to type, a row of COMMANDS; nothing stands there for a server that isn't ours.
 """
+
+from pathlib import Path
+
+from edgeturn.cli import place
 
 SILENT = "no answer"
 LOST = "data lost"
@@ -14,13 +19,21 @@ SHARED = "address given twice"
 _CLOSE_IT = "turn its authentication on: an open relay is found and abused within days"
 _REPORT = "report this as a defect of the relay, with the lines of its log around this"
 
+COMMANDS = (
+    ("status", "status", " (`{}`)"),
+    ("reload", "reload", " (`{}` where the file was changed)"),
+    ("allow", "config add allow_peer PREFIX", "; `{}` opens it if it's meant to be reached"),
+    ("kick", "kick --user NAME", " (`{}`)"),
+    ("plan", "plan", " (`{}` says what that costs)"),
+)
+
 ROWS = (
     (
         "Binding",
         SILENT,
         "nothing answers at this address and port over UDP",
         (
-            "see whether the relay runs (`edgeturn status`) and listens there (option `listen`); open the "
+            "see whether the relay runs{status} and listens there (option `listen`); open the "
             "port for UDP in the firewall"
         ),
     ),
@@ -42,16 +55,13 @@ ROWS = (
             "the relay doesn't accept username and password: one of them is wrong, expired, or made with a "
             "secret that the relay doesn't have"
         ),
-        (
-            "compare secrets, users and realm with the relay's (`edgeturn reload` where the file was "
-            "changed), and the clocks of both machines"
-        ),
+        ("compare secrets, users and realm with the relay's{reload}, and the clocks of both machines"),
     ),
     (
         "",
         "403",
         "the relay's policy forbids the peer",
-        "its log names the rule; `edgeturn config add allow_peer PREFIX` opens it if it's meant to be reached",
+        "its log names the rule{allow}",
     ),
     (
         "",
@@ -70,13 +80,13 @@ ROWS = (
         "",
         "486",
         "this user has as many allocations as it may",
-        "end some (`edgeturn kick --user NAME`), raise `user_quota`, or check with another user",
+        "end some{kick}, raise `user_quota`, or check with another user",
     ),
     (
         "",
         "508",
         "all allocations are in use, or the relay is being drained",
-        "see `edgeturn status`; raise `max_allocations` (`edgeturn plan` says what that costs)",
+        "see how many are left and whether it is drained{status}; raise `max_allocations`{plan}",
     ),
     ("", "300", "the server sends clients to another one", "check that one"),
     ("", "420", "the server is older than what was asked of it", "bring it up to date: this is part of RFC 8656"),
@@ -122,9 +132,19 @@ ROWS = (
 )
 
 
-def find(step: str, happened: str) -> tuple[str, str]:
-    """Return what a failure means and what to do."""
-    for row_step, row_happened, meaning, action in ROWS:
-        if row_step in ("", step) and row_happened in ("", happened):
-            return meaning, action
-    raise AssertionError
+class Advice:
+    """What to tell of a server: of our own, by its configuration file, with the commands to type."""
+
+    def __init__(self, file: Path | None) -> None:
+        """Take the server's configuration file, None where it isn't ours."""
+        self._commands = {
+            name: "" if file is None else words.format(place.command(command, file))
+            for name, command, words in COMMANDS
+        }
+
+    def find(self, step: str, happened: str) -> tuple[str, str]:
+        """Return what a failure means and what to do."""
+        for row_step, row_happened, meaning, action in ROWS:
+            if row_step in ("", step) and row_happened in ("", happened):
+                return meaning, action.format_map(self._commands)
+        raise AssertionError

@@ -34,12 +34,24 @@ def tell(file: Path, what: str, live: bool = True) -> None:
         click.echo(f"{what}; it takes effect when the relay is started next.")
 
 
+def tell_if_closed(file: Path) -> None:
+    """Say so where nobody can log in, and what makes a login."""
+    settings = place.read(file)
+    if not settings.items("secret") and not settings.users:
+        click.echo(
+            f"But nobody can log in: {file} has no secret and no user; `{place.command('secret add', file)}` or "
+            f"`{place.command('user add NAME', file)}` makes one."
+        )
+
+
 def option_named(name: str) -> options.Option:
     """Return an option of the relay section; Wrong where there is none of that name."""
     found = options.find("relay", name)
     if found is not None:
         return found
-    raise Wrong(f"there is no option '{name}'{_meant(name)}; `edgeturn config reference` lists all of them.")
+    raise Wrong(
+        f"there is no option '{name}'{_meant(name)}; `{place.command('config reference', None)}` lists all of them."
+    )
 
 
 def _meant(name: str) -> str:

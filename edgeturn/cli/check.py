@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from edgeturn.cli import addresses, ice, place, uri
+from edgeturn.cli import addresses, advice, ice, place, uri
 from edgeturn.cli.failure import FAULT, Wrong
 from edgeturn.cli.ice import Login
 from edgeturn.cli.output import json_option, print_json
@@ -13,8 +13,6 @@ from edgeturn.cli.probe import FAILED, PASSED, SKIPPED, Probe, Result
 from edgeturn.protocol import address
 
 _MARKS = {PASSED: ("✓", "green"), FAILED: ("✗", "red"), SKIPPED: ("–", "yellow")}
-_CREDENTIAL_LIFETIME = 600  # seconds
-
 
 _HELP = """Test a running relay as a client would.
 
@@ -52,14 +50,14 @@ def check_command(
         servers, login, relays = uri.resolve(parsed), given, parsed.turn
         if relays and given is None:
             raise Wrong(f"{server} needs a login: --user and --password, or --secret.")
-    results = _run(servers, login, relays, as_json)
+    results = _run(servers, login, relays, file if server is None else None, as_json)
     if any(result.state == FAILED for result in results):
         raise click.exceptions.Exit(FAULT)
 
 
 def _given(user: str | None, password: str | None, secret: str | None) -> Login | None:
     if secret:
-        return ice.mint(secret, user or "check", _CREDENTIAL_LIFETIME)
+        return ice.mint(secret, user or "check", ice.SHORT_LIFETIME)
     if (user is None) != (password is None):
         raise Wrong("--user and --password go together.")
     return Login(user, password) if user is not None and password is not None else None
@@ -67,14 +65,16 @@ def _given(user: str | None, password: str | None, secret: str | None) -> Login 
 
 def _from_file(file: Path, given: Login | None) -> tuple[list[bytes], Login, bool]:
     settings = place.read(file)
-    login = given or ice.login(settings, "check", _CREDENTIAL_LIFETIME)
+    login = given or ice.login(settings, "check", ice.SHORT_LIFETIME)
     if login is None:
         raise Wrong(f"{file} has no secret and no user with a password; give --user and --password.")
     return addresses.best(settings), login, True
 
 
-def _run(servers: list[bytes], login: Login | None, relays: bool, as_json: bool) -> list[Result]:
+def _run(servers: list[bytes], login: Login | None, relays: bool, file: Path | None, as_json: bool) -> list[Result]:
+    """Run every step at each address of a server; file is its configuration where it is one of our own."""
     results: list[Result] = []
+    advise = advice.Advice(file)
 
     def tell(result: Result) -> None:
         results.append(result)
@@ -84,7 +84,7 @@ def _run(servers: list[bytes], login: Login | None, relays: bool, as_json: bool)
     for server in servers:
         if not as_json:
             click.secho(f"{address.format(server)} over UDP", bold=True)
-        Probe(server, login, relays, tell).run()
+        Probe(server, login, relays, advise, tell).run()
     if as_json:
         print_json({"passed": _count(results, FAILED) == 0, "steps": [asdict(result) for result in results]})
     else:

@@ -68,10 +68,6 @@ class Client:
         """Close the socket."""
         self._socket.close()
 
-    def local_ip(self) -> bytes:
-        """Return the IP address that this machine uses towards the server."""
-        return address.parse_ip(str(self._socket.getsockname()[0]).partition("%")[0])
-
     # Requests.
 
     def binding(self) -> bytes:

@@ -35,6 +35,7 @@ def config_command() -> None:
     Examples:
       edgeturn config set max_allocations 256
       edgeturn config add allow_peer 192.168.1.0/24
+      edgeturn config set listen 0.0.0.0:3479 '[::]:3479'
       edgeturn config reference --format markdown
     """
 
@@ -76,15 +77,22 @@ def get(name: str, file: Path, as_json: bool) -> None:
 
 @config_command.command("set")
 @_name
-@click.argument("value")
+@click.argument("values", nargs=-1, required=True, metavar="VALUE...")
 @place.with_file
-def set_value(name: str, value: str, file: Path) -> None:
-    """Give an option a value."""
+def set_value(name: str, values: tuple[str, ...], file: Path) -> None:
+    """Give an option a value, or a list these values instead of those that it has."""
     option = option_named(name)
-    if option.is_list:
-        raise Wrong(f"'{name}' is a list: use `config add {name} VALUE` and `config remove {name} VALUE`.")
-    change.apply(file, lambda document: document.set(name, value))
-    change.tell(file, f"{name} is {value}", option.live)
+    if not option.is_list and len(values) > 1:
+        raise Wrong(f"'{name}' takes one value, not {len(values)}; {file} was not changed.")
+
+    def edit(document: Document) -> None:
+        if option.is_list:
+            document.set_list(name, values)
+        else:
+            document.set(name, values[0])
+
+    change.apply(file, edit)
+    change.tell(file, f"{name} is {', '.join(values)}", option.live)
 
 
 @config_command.command()
@@ -95,6 +103,8 @@ def unset(name: str, file: Path) -> None:
     option = option_named(name)
     change.apply(file, lambda document: document.remove(document.entries(name)))
     change.tell(file, f"{name} has its default, {option.default or 'none'}", option.live)
+    if name == "secret":
+        change.tell_if_closed(file)
 
 
 @config_command.command()
@@ -103,7 +113,7 @@ def unset(name: str, file: Path) -> None:
 @place.with_file
 def add(name: str, value: str, file: Path) -> None:
     """Add a value to a list."""
-    option = _list_named(name)
+    option = _list_named(name, file)
 
     def edit(document: Document) -> None:
         if value in _values(document, option):
@@ -120,7 +130,7 @@ def add(name: str, value: str, file: Path) -> None:
 @place.with_file
 def remove(name: str, value: str, file: Path) -> None:
     """Remove a value from a list."""
-    option = _list_named(name)
+    option = _list_named(name, file)
 
     def edit(document: Document) -> None:
         found = [entry for entry in document.entries(name) if entry.value == value]
@@ -131,6 +141,8 @@ def remove(name: str, value: str, file: Path) -> None:
 
     change.apply(file, edit)
     change.tell(file, f"{name} no longer has {value}", option.live)
+    if name == "secret":
+        change.tell_if_closed(file)
 
 
 @config_command.command()
@@ -139,8 +151,7 @@ def check(file: Path) -> None:
     """Say whether the file is correct, and what may be a mistake nevertheless."""
     settings = place.read(file)
     click.echo(f"{file} is correct.")
-    if not settings.items("secret") and not settings.users:
-        click.echo("But nobody can log in: it has no secret and no user; `edgeturn secret add` makes one.")
+    change.tell_if_closed(file)
     if stat.S_IMODE(os.stat(file).st_mode) & 0o077:
         click.echo(f"But others may read the secrets in it: `chmod 600 {file}`.")
     for prefix in settings.items("allow_peer"):
@@ -202,10 +213,13 @@ def _applied(option: Option) -> str:
     return "reload" if option.live else "restart"
 
 
-def _list_named(name: str) -> Option:
+def _list_named(name: str, file: Path) -> Option:
     option = option_named(name)
     if not option.is_list:
-        raise Wrong(f"'{name}' is no list: use `config set {name} VALUE` and `config unset {name}`.")
+        raise Wrong(
+            f"'{name}' is no list: use `{place.command(f'config set {name} VALUE', file)}` and "
+            f"`{place.command(f'config unset {name}', file)}`."
+        )
     return option
 
 

@@ -17,7 +17,9 @@ _LONGEST = 10 * 365 * 86400
 
 @click.command("credentials")
 @click.option("--user", default="guest", show_default=True, help="Name that quotas and logs go by.")
-@click.option("--ttl", default=86400, show_default=True, type=click.IntRange(1, _LONGEST), help="Seconds it is valid.")
+@click.option(
+    "--ttl", default=ice.LIFETIME, show_default=True, type=click.IntRange(1, _LONGEST), help="Seconds it is valid."
+)
 @click.option(
     "--format",
     "form",

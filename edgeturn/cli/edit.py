@@ -5,6 +5,7 @@ Rule 2: a value is replaced in its line; a new line looks like its neighbours; a
 """
 
 import re
+from collections.abc import Sequence
 
 from edgeturn.cli.failure import Wrong
 from edgeturn.relay import uci
@@ -50,6 +51,13 @@ class Document:
     def add(self, name: str, value: str, first: bool = False) -> None:
         """Add a value to a list of the relay, behind or in front of the others."""
         self._insert("list", name, value, first)
+
+    def set_list(self, name: str, values: Sequence[str]) -> None:
+        """Give a list of the relay these values instead of those that it has."""
+        old = self.entries(name)
+        for value in values:
+            self.add(name, value)  # behind the old ones, whose lines stay where they are
+        self.remove(old)
 
     def remove(self, entries: list[Entry]) -> None:
         """Remove entries with their lines."""

@@ -7,6 +7,9 @@ from edgeturn.cli import addresses
 from edgeturn.protocol import address, credentials
 from edgeturn.relay.configuration import Configuration
 
+LIFETIME = 86400  # seconds that a credential lasts if nobody says otherwise
+SHORT_LIFETIME = 600  # seconds, of one that is used at once
+
 
 @dataclass(frozen=True)
 class Login:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeturn.cli import files
+from edgeturn.cli.failure import Wrong
 from edgeturn.relay import options, uci
+from edgeturn.relay.configuration import Configuration
 
 _RANDOM_BYTES = 24  # 192 bits, 32 characters
 _USER = "edgeturn"
@@ -76,5 +78,10 @@ def text(answers: Answers, file: Path) -> str:
 
 
 def create(file: Path, answers: Answers) -> None:
-    """Make the file of a new relay, mode 0600."""
-    files.create(file, text(answers, file))
+    """Make the file of a new relay, mode 0600; Wrong, and nothing made, where it would be no correct configuration."""
+    made = text(answers, file)
+    try:
+        Configuration(made, str(file))
+    except uci.ConfigError as error:
+        raise Wrong(f"{error.message}; {file} was not made.") from None
+    files.create(file, made)

@@ -31,21 +31,20 @@ def init_command(file: Path, yes: bool, realm: str | None, external: str | None,
     if place.exists(file):
         raise Wrong(
             f"{file} exists already and is not overwritten: change it by "
-            f"`{place.command('config set', file)} NAME VALUE`, move it away, or name another with -c FILE."
+            f"`{place.command('config set NAME VALUE', file)}`, move it away, or name another with -c FILE."
         )
     answers = identity.Answers(
-        _take(realm, options.realm, "Realm", identity.found_realm(), yes),
-        _named(_take(external, options.external, f"Address that clients reach it at ({_found()})", "auto", yes)),
-        allowed or _split(_take(None, _prefixes, "Local networks that clients may reach, with commas", "none", yes)),
+        _take(realm or "", options.realm, "Realm", identity.found_realm(), yes),
+        _named(_take(external or "", options.external, f"Address that clients reach it at ({_found()})", "auto", yes)),
+        _split(_take(",".join(allowed), _prefixes, "Local networks that clients may reach, with commas", "none", yes)),
     )
     identity.create(file, answers)
-    place.read(file)
     click.echo(f"Made {file} (mode 0600). Start the relay: {place.command('run', file)}")
 
 
-def _take(given: str | None, kind: Callable[[str], object], question: str, default: str, yes: bool) -> str:
+def _take(given: str, kind: Callable[[str], object], question: str, default: str, yes: bool) -> str:
     """Return what was given as an option, else the default, else what a person answers; asks again while it's wrong."""
-    if given is not None or yes:
+    if given or yes:
         return _checked(given or default, kind)
     answer: str = click.prompt(question, default=default, value_proc=lambda value: _checked(value, kind))
     return answer
@@ -65,7 +64,7 @@ def _named(external: str) -> str:
 
 
 def _prefixes(value: str) -> object:
-    return [options.prefix(prefix) for prefix in _split(value)]
+    return [_checked(prefix, options.prefix) for prefix in _split(value)]
 
 
 def _split(value: str) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ import click
 
 from edgeturn.cli import control, place
 from edgeturn.cli.failure import Failure, Wrong
-from edgeturn.cli.output import bytes_text, json_option, print_json, print_table, seconds_text
+from edgeturn.cli.output import bytes_text, counted, json_option, print_json, print_table, seconds_text
 from edgeturn.relay.configuration import Configuration
 
 _LOOK_AGAIN = 1.0  # seconds
+_WORTH_A_LOOK = ("reservations", "unsent_packets", "lost_log_lines", "failures")  # mostly 0, and then not shown
 
 
 @click.command("status")
@@ -35,7 +36,8 @@ def status_command(file: Path, as_json: bool) -> None:
         *[(name.replace("_", " "), _amount(name, count)) for name, count in answer["traffic"].items()],
         ("refused", _counts(answer["refused"])),
         ("dropped", _counts(answer["dropped"])),
-        ("memory", bytes_text(answer["heap_bytes"])),
+        *[(name.replace("_", " "), answer[name]) for name in _WORTH_A_LOOK if answer[name]],
+        ("memory", bytes_text(answer["memory_bytes"])),
     ]
     for name, value in rows:
         click.echo(f"{name:<14} {value}")
@@ -68,14 +70,12 @@ def kick_command(session: int | None, user: str | None, file: Path) -> None:
     The client may allocate again at once; remove its user or secret to keep it away.
     """
     if (session is None) == (user is None):
-        raise Wrong("say which: `edgeturn kick ID` or `edgeturn kick --user NAME`.")
+        raise Wrong(f"say which: `{place.command('kick ID', file)}` or `{place.command('kick --user NAME', file)}`.")
     wanted: dict[str, object] = {"session": session} if user is None else {"user": user}
     try:
         answer: dict[str, Any] = control.ask(place.read(file), "kick", **wanted)
-    except Failure as error:
-        if error.message != "no such session.":
-            raise
-        raise Failure(f"there is no such session; `{place.command('sessions', file)}` lists them.") from None
+    except control.Refused as error:
+        raise Failure(f"{error.message.removesuffix('.')}; `{place.command('sessions', file)}` lists all.") from None
     click.echo(f"Ended {', '.join(str(each) for each in answer['ended'])}.")
 
 
@@ -104,7 +104,7 @@ def reload_command(file: Path, as_json: bool) -> None:
     try:
         settings = place.parse(text, file)
     except Wrong as error:
-        raise Wrong(f"nothing was changed: {error.message}.") from None
+        raise Wrong(f"nothing was changed: {error.message}") from None
     _check_same(control.ask(settings, "status"), file)
     answer: dict[str, Any] = control.ask(settings, "reload", configuration=text)
     if as_json:
@@ -146,7 +146,7 @@ def _counts(counts: dict[str, int]) -> str:
 def _left(count: int) -> str:
     if not count:
         return "No allocation is left; the relay ends."
-    return f"{count} allocation{'s' * (count != 1)} left; the relay ends with the last."
+    return f"{counted(count, 'allocation')} left; the relay ends with the last."
 
 
 def _wait(settings: Configuration, left: int) -> None:

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import click
 
+from edgeturn.protocol.limits import Limits
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 json_option: Callable[[Function], Function] = click.option(
@@ -24,6 +26,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things as people say it."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def pool_text(limits: Limits) -> str:
+    """Return what an allocation has, as people say it."""
+    return f"{counted(limits.max_permissions, 'permission')} and {counted(limits.max_channels, 'channel')}"
 
 
 def bytes_text(count: int) -> str:

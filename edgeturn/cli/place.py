@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import click
 
-from edgeturn.cli.failure import Wrong, reason
+from edgeturn.cli.failure import Failure, Wrong, reason
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.uci import ConfigError
 
@@ -38,36 +38,30 @@ def default_file() -> Path:
     return Path.home() / ".config" / "edgeturn" / "edgeturn.conf"
 
 
-def configuration_option(short_help: str = "Configuration file.") -> Callable[[Function], Function]:
-    """Return what adds `-c` to a command; the command gets a Path named `file`."""
-    return click.option(
-        "-c",
-        "--config",
-        "file",
-        type=click.Path(dir_okay=False, path_type=Path),
-        metavar="FILE",
-        callback=_choose,
-        help=short_help,
-    )
-
-
 def _choose(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:
     return value or context.find_root().params.get("config") or default_file()
 
 
-root_option = click.option(
-    "-c", "--config", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help=_HELP
+# Whether it can be read is seen when it is: no permission is a Failure, not a wrong usage.
+_FILE = click.Path(dir_okay=False, readable=False, path_type=Path)
+
+root_option = click.option("-c", "--config", type=_FILE, metavar="FILE", help=_HELP)
+
+# Adds `-c` to a command, which gets a Path named `file`.
+with_file: Callable[[Function], Function] = click.option(
+    "-c", "--config", "file", type=_FILE, metavar="FILE", callback=_choose, help="Configuration file."
 )
-with_file = configuration_option()
 
 
 def read_text(file: Path) -> str:
-    """Return the text of a configuration file."""
+    """Return the text of a configuration file; Failure where it may not be read, Wrong where it can't."""
     try:
         with open(file, encoding="utf-8", newline="") as stream:  # its line ends stay what they are
             return stream.read()
     except FileNotFoundError:
         raise Wrong(f"{file}: there is no such file; `{command('init', file)}` makes it.") from None
+    except PermissionError as error:
+        raise Failure(f"{file}: can't be read: {reason(error)}; call this as its owner or as root.") from None
     except OSError as error:
         raise Wrong(f"{file}: can't be read: {reason(error)}.") from None
     except UnicodeDecodeError:
@@ -84,13 +78,13 @@ def parse(text: str, file: Path) -> Configuration:
     try:
         return Configuration(text, str(file))
     except ConfigError as error:
-        raise Wrong(str(error)) from None
+        raise Wrong(f"{error}.") from None
 
 
-def command(name: str, file: Path) -> str:
-    """Return what to type to run a command on a file, for messages."""
-    place = "" if file == default_file() else f" -c {_quoted(str(file))}"
-    return f"{_program()} {name}{place}"
+def command(name: str, file: Path | None, *words: str) -> str:
+    """Return what to type to run a command on a file, or on none, for messages; words are what a shell might take."""
+    place = [] if file is None or file == default_file() else ["-c", _quoted(str(file))]
+    return " ".join([_program(), name, *(_quoted(word) for word in words), *place])
 
 
 def _program() -> str:
@@ -102,5 +96,5 @@ def _program() -> str:
 
 
 def _quoted(text: str) -> str:
-    plain = all(character.isalnum() or character in "/._-+~" for character in text)
+    plain = text and all(character.isalnum() or character in "/._-+~:=@" for character in text)
     return text if plain else "'" + text.replace("'", "'\\''") + "'"

@@ -6,13 +6,15 @@ import click
 
 from edgeturn.cli import place
 from edgeturn.cli.failure import Wrong
-from edgeturn.cli.output import bytes_text, json_option, print_json, print_table
-from edgeturn.protocol.limits import Limits
+from edgeturn.cli.output import bytes_text, counted, json_option, pool_text, print_json, print_table
+from edgeturn.protocol.limits import MOST_ALLOCATIONS, Limits
 from edgeturn.relay import options
 from edgeturn.relay.plan import COSTS, CPYTHON, MICROPYTHON, Estimate, fitting, open_files
 
 _INTERPRETERS = (CPYTHON, MICROPYTHON)
 _SIZES = ((4, 4), (8, 8), (16, 16), (32, 32))
+# Of IPv6: UDPv6 1472, sock_inode_cache 832, dentry 192, filp 192, by /proc/slabinfo of Linux 6.18; of IPv4 128 less.
+_SOCKET_SIZE = 2688
 _NOTE = "Measured on 64-bit machines; on 32-bit ones objects are smaller."
 
 
@@ -41,7 +43,7 @@ Examples:
 @click.option(
     "--memory", type=_Size(), metavar="BYTES", help="What a relay may take, such as 4M: print pools that fit."
 )
-@click.option("--allocations", type=click.IntRange(1, 8192), help="Print what so many allocations cost.")
+@click.option("--allocations", type=click.IntRange(1, MOST_ALLOCATIONS), help="Print what so many allocations cost.")
 @click.option("--permissions", type=click.IntRange(1, 256), help="Permissions of an allocation.")
 @click.option("--channels", type=click.IntRange(1, 256), help="Channels of an allocation.")
 @click.option("--families", type=click.IntRange(1, 2), default=2, show_default=True, help="1: only IPv4 or IPv6.")
@@ -75,8 +77,8 @@ def _cost(limits: Limits, families: int, as_json: bool) -> None:
         print_json({name: vars(estimate) for name, estimate in estimates.items()})
         return
     click.echo(
-        f"{limits.max_allocations} allocations, each with {limits.max_permissions} permissions and "
-        f"{limits.max_channels} channels, relayed over {_families(families)}:\n"
+        f"{counted(limits.max_allocations, 'allocation')}, each with {pool_text(limits)}, "
+        f"relayed over {_families(families)}:\n"
     )
     rows = [
         (name, bytes_text(each.pool), bytes_text(each.total - each.pool), bytes_text(each.total), f"{each.total} bytes")
@@ -88,13 +90,16 @@ def _cost(limits: Limits, families: int, as_json: bool) -> None:
 
 def _print_notes(micro: Estimate, limits: Limits, families: int) -> None:
     click.echo(f"\nMicroPython's heap has a fixed size: start it with -X heapsize={(micro.heap + 1023) // 1024}k")
-    click.echo(f"Sockets: {micro.sockets}, their memory in the kernel comes on top (2.7 kB each, more under load).")
+    kernel = f"{bytes_text(_SOCKET_SIZE)} each, more under load"
+    click.echo(f"Sockets: {micro.sockets}, their memory in the kernel comes on top ({kernel}).")
     click.echo(f"Open files: {open_files(limits, families)} (`ulimit -n`).")
     click.echo(_NOTE)
 
 
 def _fit(limits: Limits, sizes: list[tuple[int, int]], families: int, memory: int, as_json: bool) -> None:
     found = [(*size, _counts(_with(limits, size), families, memory)) for size in sizes]
+    if not any(count for _, _, counts in found for count in counts):
+        raise Wrong(_too_little(_with(limits, min(sizes)), families, memory))
     if as_json:
         names = ("max_permissions", "max_channels", *_INTERPRETERS)
         print_json([dict(zip(names, (first, second, *counts), strict=True)) for first, second, counts in found])
@@ -110,6 +115,15 @@ def _fit(limits: Limits, sizes: list[tuple[int, int]], families: int, memory: in
     if heap > 0:
         click.echo(f"MicroPython's heap has a fixed size: start it with -X heapsize={heap // 1024}k")
     click.echo(_NOTE)
+
+
+def _too_little(limits: Limits, families: int, memory: int) -> str:
+    limits.max_allocations = 1
+    least, name = min((Estimate(name, limits, families).total, name) for name in _INTERPRETERS)
+    return (
+        f"--memory {memory} is too little for a relay: the least is {least} bytes, "
+        f"for one allocation with {pool_text(limits)} on {name}."
+    )
 
 
 def _counts(limits: Limits, families: int, memory: int) -> list[int]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from edgeturn.cli import advice
+from edgeturn.cli.advice import Advice
 from edgeturn.cli.client import Client, Refused, Silent, Untrusted
 from edgeturn.cli.ice import Login
 from edgeturn.cli.peer import LocalPeer, Peer, RelayedPeer, source_towards, wait_for
@@ -59,11 +60,12 @@ Report = Callable[[Result], None]
 class Probe:
     """All steps at one address of a server."""
 
-    def __init__(self, server: bytes, login: Login | None, relays: bool, report: Report) -> None:
-        """Take the server's port||ip, a login, whether it is to relay, and who is told."""
+    def __init__(self, server: bytes, login: Login | None, relays: bool, advise: Advice, report: Report) -> None:
+        """Take the server's port||ip, a login, whether it is to relay, what gives advice, and who is told."""
         self.server = server
         self.login = login
         self._relays = relays
+        self._advice = advise
         self._report = report
         self._mapped = b""
 
@@ -93,7 +95,7 @@ class Probe:
             result = replace(result, state=SKIPPED, detail=str(why))
         except (Silent, Refused, Untrusted, Broken, OSError) as error:
             happened = _happened(error)
-            meaning, action_to_take = advice.find(name, happened)
+            meaning, action_to_take = self._advice.find(name, happened)
             result = replace(result, state=FAILED, detail=happened, meaning=meaning, advice=action_to_take)
         self._report(result)
         return result.state == PASSED

@@ -2,7 +2,7 @@
 
 Rule 1: the daemon replaces this process, so nothing of the tool stays in memory; it runs without site packages, which
         take 3 MB.
-Rule 2: what would keep it from starting is said before anything else is printed.
+Rule 2: what would keep it from starting is said instead of what comes next; that a file was made is said at once.
 """
 
 import os
@@ -13,15 +13,12 @@ from pathlib import Path
 
 import click
 
-from edgeturn import seam
-from edgeturn.cli import addresses, control, ice, identity, place
+from edgeturn.cli import ice, identity, obstacles, place
 from edgeturn.cli.failure import Failure
-from edgeturn.cli.output import bytes_text, print_json
-from edgeturn.protocol import address
+from edgeturn.cli.output import bytes_text, counted, pool_text, print_json
 from edgeturn.relay import plan
 from edgeturn.relay.configuration import Configuration
 
-_CREDENTIAL_LIFETIME = 86400  # seconds
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -39,45 +36,18 @@ def run_command(file: Path, verbose: bool) -> None:
       edgeturn run
       edgeturn run -c ./my.conf --verbose
     """
-    made = not place.exists(file)
-    if made:
+    if not place.exists(file):
         identity.create(file, identity.Answers(identity.found_realm()))
-    settings = place.read(file)
-    _check_start(settings, file)
-    if made:
         click.echo(f"Made {file} with a realm, one secret and one user; keep it, it is the relay's identity.\n")
+    settings = place.read(file)
+    obstacles.check(settings, file)
     _raise_file_limit(settings)
     _print_next(settings, file)
     _become_daemon(file, verbose)
 
 
-def _check_start(settings: Configuration, file: Path) -> None:
-    running = control.is_served(settings)
-    if running is not None:
-        raise Failure(
-            f"a relay with this control socket runs already, process {running['process']}: "
-            f"`{place.command('status', file)}` shows it; for a second one use another file with other `listen` and `control`."  # noqa: E501
-        )
-    for each in addresses.listening(settings):
-        _try_to_listen(each)
-
-
-def _try_to_listen(each: bytes) -> None:
-    sock = seam.udp_socket(address.ip_of(each))
-    try:
-        sock.bind(seam.native(each))
-    except OSError as error:
-        why = seam.reason(error)
-        hint = "; give it the right to ports below 1024, or set `listen` to a higher one"
-        if error.errno == seam.EADDRINUSE:
-            hint = "; is another TURN server running? End it, or set `listen` to another port"
-        raise Failure(f"can't listen on {address.format(each)}: {why}{hint}.") from None
-    finally:
-        sock.close()
-
-
 def _print_next(settings: Configuration, file: Path) -> None:
-    login = ice.login(settings, settings.users[0].name if settings.users else "guest", _CREDENTIAL_LIFETIME)
+    login = ice.login(settings, settings.users[0].name if settings.users else "guest", ice.LIFETIME)
     if login is None:
         click.echo(
             f"No secret and no user with a password: nobody can log in; `{place.command('secret add', file)}`.\n"
@@ -98,8 +68,8 @@ def _holds(settings: Configuration) -> str:
     limits = settings.limits()
     estimate = plan.Estimate(plan.CPYTHON, limits, 2)
     return (
-        f"Holds {limits.max_allocations} allocations, each with {limits.max_permissions} permissions and "
-        f"{limits.max_channels} channels, in {estimate.total} bytes "
+        f"Holds {counted(limits.max_allocations, 'allocation')}, each with {pool_text(limits)}, "
+        f"in {estimate.total} bytes "
         f"({bytes_text(estimate.pool)} of pools and sockets, the rest is Python)."
     )
 

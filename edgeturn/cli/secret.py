@@ -82,7 +82,7 @@ def list_secrets(file: Path, show: bool, as_json: bool) -> None:
 @click.argument("which", metavar="FINGERPRINT|SECRET")
 @place.with_file
 def remove(which: str, file: Path) -> None:
-    """Remove a secret; what was minted with it is refused from the next reload on."""
+    """Remove a secret: what was minted with it starts no session from the next reload on; those that run go on."""
     left = 0
 
     def edit(document: Document) -> None:
@@ -96,6 +96,11 @@ def remove(which: str, file: Path) -> None:
 
     change.apply(file, edit)
     change.tell(file, f"Removed the secret, {left} left")
+    click.echo(
+        f"Sessions that were started with it go on: `{place.command('sessions', file)}` lists them, "
+        f"`{place.command('kick ID', file)}` ends one."
+    )
+    change.tell_if_closed(file)
 
 
 def fingerprint(secret: str) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from edgeturn.cli.failure import Failure, Wrong
 from edgeturn.protocol import address
+from edgeturn.relay.options import DEFAULT_PORT
 
-_PORT = 3478
 _LATER = "this version checks UDP only"
 
 
@@ -40,7 +40,7 @@ def _split(place: str, text: str) -> tuple[str, int]:
     else:
         host, _, number = place.partition(":")
     try:
-        port = address.parse_port(number) if number else _PORT
+        port = address.parse_port(number) if number else DEFAULT_PORT
     except ValueError:
         port = 0
     if not host or not port:

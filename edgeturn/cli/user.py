@@ -47,7 +47,7 @@ def add(name: str, password: str | None, generate: bool, file: Path) -> None:
 
     def edit(document: Document) -> None:
         if document.section("user", name):
-            raise Wrong(f"there is a user '{name}' already; `edgeturn user remove {name}` comes first.")
+            raise Wrong(f"there is a user '{name}' already; `{place.command('user remove', file, name)}` comes first.")
         document.add_section("user", name, [("password", chosen)])
 
     change.apply(file, edit)
@@ -65,24 +65,26 @@ def list_users(file: Path, as_json: bool) -> None:
     elif rows:
         print_table(("NAME", "KEPT AS", "ALGORITHMS"), rows)
     else:
-        click.echo("No user; `edgeturn user add NAME` makes one.")
+        click.echo(f"No user; `{place.command('user add NAME', file)}` makes one.")
 
 
 @user_command.command()
 @click.argument("name")
 @place.with_file
 def remove(name: str, file: Path) -> None:
-    """Remove a user; sessions of it end when they are to be refreshed."""
+    """Remove a user: no new session from the next reload on; those that run go on until `edgeturn kick --user NAME`."""
     name = unicodedata.normalize("NFC", name)
 
     def edit(document: Document) -> None:
         section = document.section("user", name)
         if section is None:
-            raise Wrong(f"there is no user '{name}'; `edgeturn user list` shows who is there.")
+            raise Wrong(f"there is no user '{name}'; `{place.command('user list', file)}` shows who is there.")
         document.remove_section(section)
 
     change.apply(file, edit)
     change.tell(file, f"Removed user '{name}'")
+    click.echo(f"Sessions of it go on; `{place.command('kick --user', file, name)}` ends them.")
+    change.tell_if_closed(file)
 
 
 def user_name(text: str) -> str:

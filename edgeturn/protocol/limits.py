@@ -20,6 +20,7 @@ USERNAME_SIZE = 763  # RFC 8489 §14.3: what must still be read
 HEADROOM = 20 + 24 + 4
 CHANNEL_HEADER_SIZE = 4
 
+MOST_ALLOCATIONS = 8192  # what max_allocations may be set to
 PREFIX_TABLE_SIZE = 2048  # counters of requests without valid credentials; two bytes each
 
 

@@ -96,7 +96,7 @@ class Turn(State):
         """Take an ICMP error about a datagram to a peer: type, code, 4 bytes of error data; return what to send."""
         return indication.icmp(self, self.pool.relays[index], peer, error, now)
 
-    def use(self, limits: Limits, credentials: Credentials, peers: Peers, now: int) -> None:
+    def use(self, limits: Limits, credentials: Credentials, peers: Peers) -> None:
         """Take other limits, credentials and peers; sessions go on, without what is no longer allowed."""
         self.limits = limits
         self.peers = peers

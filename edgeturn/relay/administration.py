@@ -63,7 +63,7 @@ class Administration:
             "unsent_packets": daemon.loop.unsent,
             "failures": daemon.loop.failures,
             "lost_log_lines": daemon.log.lost,
-            "heap_bytes": seam.heap_bytes(),
+            "memory_bytes": seam.memory_bytes(),
         }
 
     def sessions(self, request: "dict[str, object]") -> "dict[str, object]":
@@ -79,11 +79,13 @@ class Administration:
             raise ControlError("kick needs a session or a user")
         ended = []
         for owner in self._daemon.turn.live_sessions():
-            if owner.session == session or (user is not None and user in _names(owner)):
+            if owner.session == session or _is_called(owner, user):
                 ended.append(owner.session)
                 self._daemon.turn.end(owner)
         if not ended:
-            raise ControlError("no such session")
+            raise ControlError(
+                f"there is no session {_word(session)}" if user is None else f"{_word(user)} has no session"
+            )
         return {"ended": ended}
 
     def drain(self, request: "dict[str, object]") -> "dict[str, object]":
@@ -107,6 +109,18 @@ def _names(owner: Allocation) -> "tuple[str, ...]":
     if owner.identity is None:
         return ()
     return printable(owner.identity.user), printable(owner.identity.account)
+
+
+def _is_called(owner: Allocation, user: object) -> bool:
+    """Say whether a session's user is called so, as it logs in or as it is shown."""
+    if not isinstance(user, str) or owner.identity is None:
+        return False
+    return user in _names(owner) or user.encode() in (owner.identity.user, owner.identity.account)
+
+
+def _word(value: object) -> str:
+    """Return what a request carries as a word of a sentence."""
+    return printable(str(value).encode())
 
 
 def _describe(owner: Allocation, now: int) -> "dict[str, object]":

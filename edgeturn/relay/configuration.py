@@ -14,21 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LIMITS = (
-    "max_allocations",
-    "max_permissions",
-    "max_channels",
-    "user_quota",
-    "peers_per_minute",
-    "bandwidth",
-    "user_bandwidth",
-    "total_bandwidth",
-    "unauthenticated_rate",
-    "default_lifetime",
-    "max_lifetime",
-    "nonce_lifetime",
-    "wide_channels",
-)
+LIMITS = [option.name for option in options.OPTIONS if hasattr(Limits(), option.name)]
 
 
 class User:
@@ -39,6 +25,10 @@ class User:
         self.name = name
         self.password = password
         self.keys = keys
+
+    def is_like(self, other: "User") -> bool:
+        """Say whether a user has the same name and proves itself by the same."""
+        return (self.name, self.password, self.keys) == (other.name, other.password, other.keys)
 
 
 class Configuration:
@@ -113,10 +103,11 @@ class Configuration:
         return single
 
     def changes(self, other: "Configuration") -> "list[str]":
-        """Return the names of options that differ, users as `user`."""
+        """Return the names of options that differ, users as `users`."""
         names = [name for name in self.values if self.values[name] != other.values[name]]
-        if [vars_of(user) for user in self.users] != [vars_of(user) for user in other.users]:
-            names.append("user section")
+        same = [mine.is_like(theirs) for mine, theirs in zip(self.users, other.users)]
+        if len(self.users) != len(other.users) or not all(same):
+            names.append("users")
         return names
 
     def _read(self, section: uci.Section) -> None:
@@ -177,11 +168,6 @@ class Configuration:
         first, last = self.values["relay_ports"]  # type: ignore[misc]
         if last - first + 1 < self.number("max_allocations"):  # type: ignore[has-type]
             raise ConfigError(self.file, 0, "option 'relay_ports' has fewer ports than 'max_allocations'")
-
-
-def vars_of(user: User) -> "tuple[str, str, dict[int, bytes]]":
-    """Return what makes two users equal."""
-    return user.name, user.password, user.keys
 
 
 def _defaults(section: str) -> "dict[str, object]":

@@ -43,7 +43,7 @@ class Control:
         self._poller = poller
         self._commands = commands
         self._connections: list[_Connection] = []
-        self._listener = _bind(path)
+        self._listener = listen(path)
         poller.register(self._listener, self._accept)
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class Control:
         connection.sock.close()
 
 
-def _bind(path: str) -> "seam.Socket":
+def listen(path: str) -> "seam.Socket":
     """Return a listening Unix socket; OSError where it can't be had. What a dead relay left behind is replaced."""
     _make_folder(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

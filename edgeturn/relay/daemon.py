@@ -11,7 +11,7 @@ from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Relay
 from edgeturn.protocol.turn import Turn
-from edgeturn.relay import configuration, network, options, plan
+from edgeturn.relay import configuration, listeners, network, options, plan
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.control import Control
 from edgeturn.relay.log import Log, LogObserver
@@ -151,30 +151,12 @@ class Daemon:
 
     def _listen(self) -> "list[bytes]":
         """Open the listeners; return their addresses."""
-        wanted = [each for each in self.settings.items("listen") if isinstance(each, bytes)]
-        if not wanted:
-            port = options.DEFAULT_PORT
-            wanted = [address.join(bytes(size), port) for size in (address.IPV4_SIZE, address.IPV6_SIZE)]
-        opened: list[bytes] = []
-        for each in wanted:
-            for listening in self._expand(each):
-                if listening not in opened:
-                    self.loop.add_listener(_listener(listening))
-                    opened.append(listening)
-        if not opened:
+        places = listeners.addresses(self.settings, self.interfaces)
+        if not places:
             raise StartError("no address to listen on")
-        return opened
-
-    def _expand(self, listening: bytes) -> "list[bytes]":
-        """Return a listening address, or for a wildcard every address of its family.
-
-        One socket an address, so that an answer leaves from the address that was asked (RFC 8489 §6.3.1.2).
-        """
-        ip = address.ip_of(listening)
-        if any(ip):
-            return [listening]
-        mine = [each.ip for each in self.interfaces if len(each.ip) == len(ip) and each.can_listen()]
-        return [address.join(each, address.port_of(listening)) for each in mine]
+        for place in places:
+            self.loop.add_listener(_listener(place))
+        return places
 
     def _peers(self, settings: Configuration) -> Peers:
         peers = settings.peers()
@@ -250,7 +232,7 @@ class Daemon:
         for name in configuration.LIMITS:
             if _is_live(name):
                 setattr(limits, name, new.values[name])
-        self.turn.use(limits, credentials, peers, self.loop.now)
+        self.turn.use(limits, credentials, peers)
         self.log.set_level(new.text("log_level"))
 
 
@@ -261,16 +243,13 @@ def _open_log(settings: Configuration) -> Log:
         raise StartError(f"can't write to syslog: {seam.reason(error)}")
 
 
-def _listener(listening: bytes) -> "seam.Socket":
-    """Return a socket bound to a listening address."""
-    sock: seam.Socket = seam.udp_socket(address.ip_of(listening))
+def _listener(place: bytes) -> "seam.Socket":
+    """Return a socket bound to a listening address; StartError where it can't be."""
     try:
-        sock.bind(seam.native(listening))
+        return listeners.open_at(place)
     except OSError as error:
-        sock.close()
         hint = "; is another TURN server running?" if error.args[0] == seam.EADDRINUSE else ""
-        raise StartError(f"can't listen on {address.format(listening)}: {seam.reason(error)}{hint}")
-    return sock
+        raise StartError(f"can't listen on {address.format(place)}: {seam.reason(error)}{hint}")
 
 
 def _is_live(name: str) -> bool:
@@ -279,4 +258,4 @@ def _is_live(name: str) -> bool:
 
 
 def _listed(names: "list[str]") -> str:
-    return ",".join([name.replace(" ", "-") for name in names]) or "-"
+    return ",".join(names) or "-"

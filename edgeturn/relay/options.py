@@ -4,7 +4,7 @@ A new option is a new row. A kind turns text into a value and raises ValueError 
 """
 
 from edgeturn.protocol import address
-from edgeturn.protocol.limits import Limits
+from edgeturn.protocol.limits import MOST_ALLOCATIONS, Limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,8 +107,10 @@ def prefix(value: str) -> str:
     """Take an IP address or a prefix; the text is kept, it is the rule's name."""
     try:
         address.parse_prefix(value)
-    except ValueError as error:
-        raise ValueError("must be an address or a prefix such as 192.0.2.0/24: " + str(error.args[0]))
+    except ValueError:
+        raise ValueError(
+            "must be an address or a prefix such as 192.0.2.0/24, without address bits behind the prefix length"
+        )
     return value
 
 
@@ -180,7 +182,7 @@ OPTIONS = tuple(
              "Shared secret for time-limited credentials; several while one is rotated."),
             ("relay", "user_quota", number(0, 65535), str(_D.user_quota), _LIVE, _ONE,
              "Allocations of one user at a time; 0 is unlimited."),
-            ("relay", "max_allocations", number(1, 8192), str(_D.max_allocations), _RESTART, _ONE,
+            ("relay", "max_allocations", number(1, MOST_ALLOCATIONS), str(_D.max_allocations), _RESTART, _ONE,
              "Allocations in all; their memory and sockets are taken at start."),
             ("relay", "max_permissions", number(1, 256), str(_D.max_permissions), _RESTART, _ONE,
              "Permissions of an allocation."),

@@ -7,12 +7,11 @@ A hash table takes its memory in steps, so it has rows (entries, bytes): up to s
 """
 
 from edgeturn import seam
-from edgeturn.protocol.limits import Limits
+from edgeturn.protocol.limits import MOST_ALLOCATIONS, Limits
 
 CPYTHON = "CPython"
 MICROPYTHON = "MicroPython"
 _OTHER_FILES = 32
-MOST_ALLOCATIONS = 8192  # what option max_allocations takes
 
 
 class Costs:

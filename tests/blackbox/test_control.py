@@ -50,7 +50,7 @@ def test_status(relay: Relay, new_client: NewClient) -> None:
     status = relay.status()
     assert (status["allocations"], status["reservations"], status["allocated_ever"]) == (1, 1, 1)
     assert status["refused"] == {"401": 1, "437": 1}
-    assert status["uptime_seconds"] < 60 and status["heap_bytes"] > 0
+    assert status["uptime_seconds"] < 60 and status["memory_bytes"] > 0
 
 
 def test_sessions(relay: Relay, new_client: NewClient, new_peer: NewPeer) -> None:

@@ -81,7 +81,7 @@ def test_users_and_secrets_are_exchanged(relay: Relay, new_client: NewClient) ->
     client = new_client(relay)
     assert client.allocate().code == 0
     text = configuration(relay.settings) + "config user 'carol'\n\toption password 'new'\n"
-    assert relay.command("reload", configuration=text)["applied"] == ["user section"]
+    assert relay.command("reload", configuration=text)["applied"] == ["users"]
     carol = new_client(relay, "carol")
     carol.password = "new"
     assert carol.allocate().code == 0

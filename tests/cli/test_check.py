@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edgeturn.cli import advice
 from edgeturn.protocol import stun
 from tests.blackbox.relay import HOST, free_port
 from tests.cli.conftest import Call, StartRelay
@@ -94,7 +95,19 @@ def test_a_wrong_password_says_what_to_compare(start: StartRelay, call: Call) ->
 def test_nothing_listens(call: Call) -> None:
     said = call("check", f"turn:{HOST}:{free_port()}", "--user", "a", "--password", "b", code=3)
     assert "✗ Binding               no answer" in said and "nothing answers at this address and port over UDP" in said
+    assert "see whether the relay runs and listens there" in said and "`edgeturn" not in said
     assert "open the port for UDP in the firewall" in said and "skipped: an earlier step failed" in said
+
+
+def test_commands_are_advised_only_for_a_relay_of_ones_own(start: StartRelay, call: Call) -> None:
+    relay = start()
+    wrong = ("--user", "alice", "--password", "no")
+    assert f"`edgeturn reload -c {relay.file}` where" in call("check", *wrong, "-c", str(relay.file), code=3)
+    assert "`edgeturn" not in call("check", f"turn:{HOST}:{relay.port}", *wrong, code=3)
+    for file in (None, relay.file):
+        for step, happened, _, _ in advice.ROWS:
+            said = advice.Advice(file).find(step, happened)[1]
+            assert "{" not in said and (file or "`edgeturn" not in said), said
 
 
 def test_a_denied_relay_address_is_told(start: StartRelay, call: Call) -> None:

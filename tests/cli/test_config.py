@@ -5,6 +5,9 @@ import os
 import stat
 from pathlib import Path
 
+import pytest
+
+from edgeturn.cli import place as place_of_file
 from edgeturn.cli.secret import fingerprint
 from edgeturn.relay import configuration, options
 from tests.cli.conftest import Call
@@ -13,9 +16,10 @@ BROKEN = (
     (("set", "max_allocations", "abc"), "option 'max_allocations': must be a whole number from 1 to 8192, not 'abc'"),
     (("set", "default_lifetime", "7200"), "option 'default_lifetime' is larger than 'max_lifetime'"),
     (("set", "realmm", "x"), "there is no option 'realmm', perhaps 'realm' is meant"),
-    (("set", "listen", "192.0.2.1"), "'listen' is a list: use `config add listen VALUE`"),
-    (("add", "realm", "x"), "'realm' is no list: use `config set realm VALUE`"),
-    (("add", "allow_peer", "10.0.0.1/8"), "address bits behind the prefix length"),
+    (("set", "realm", "a", "b"), "'realm' takes one value, not 2"),
+    (("set", "listen", "192.0.2.1", "nowhere"), "option 'listen': must be an address"),
+    (("add", "realm", "x"), "'realm' is no list: use `edgeturn config set realm VALUE -c /"),
+    (("add", "allow_peer", "10.0.0.1/8"), "without address bits behind the prefix length, not '10.0.0.1/8'; /"),
     (("remove", "allow_peer", "10.0.0.0/8"), "'allow_peer' doesn't have the value 10.0.0.0/8, it has no value"),
 )
 
@@ -32,6 +36,20 @@ def test_init_never_overwrites(file: Path, call: Call) -> None:
     said = call("init", "--yes", "-c", str(file), code=2)
     assert "exists already and is not overwritten" in said and "config set" in said
     assert file.read_bytes() == before
+
+
+def test_init_writes_nothing_where_an_answer_is_wrong(tmp_path: Path, call: Call) -> None:
+    path = tmp_path / "edgeturn.conf"
+    for words, reason in (
+        (("--allow-peer", "foo"), "'foo' must be an address or a prefix"),
+        (("--allow-peer", "10.0.0.0/8", "--allow-peer", "10.0.0.1/8"), "'10.0.0.1/8' must be"),
+        (("--external", "foo"), "'foo' must be auto, an IP address"),
+        (("--realm", "a\nb"), f"{path} was not made"),
+    ):
+        assert reason in call("init", "--yes", *words, "-c", str(path), code=2), words
+        assert not path.exists(), words
+    call("init", "--yes", "--allow-peer", "10.0.0.0/8", "--allow-peer", "fd00::/8", "-c", str(path))
+    assert configuration.read(str(path)).items("allow_peer") == ["10.0.0.0/8", "fd00::/8"]
 
 
 def test_init_asks_three_questions_and_again_after_a_wrong_answer(tmp_path: Path, call: Call) -> None:
@@ -55,6 +73,17 @@ def test_a_broken_edit_never_lands(file: Path, call: Call) -> None:
     for words, reason in BROKEN:
         assert reason in call("config", *words, "-c", str(file), code=2), words
         assert file.read_bytes() == before, words
+
+
+def test_set_replaces_a_whole_list(file: Path, call: Call) -> None:
+    place = ("-c", str(file))
+    before = file.read_text()
+    call("config", "set", "listen", "192.0.2.1", *place)
+    call("config", "add", "listen", "192.0.2.2", *place)
+    assert "listen is 0.0.0.0:3479, [::]:3479; " in call("config", "set", "listen", "0.0.0.0:3479", "[::]:3479", *place)
+    assert call("config", "get", "listen", *place) == "0.0.0.0:3479\n[::]:3479\n"
+    call("config", "unset", "listen", *place)
+    assert file.read_text() == before
 
 
 def test_edits_are_read_back_and_keep_mode_and_comments(file: Path, call: Call) -> None:
@@ -89,12 +118,47 @@ def test_check_names_file_line_option_and_reason(file: Path, call: Call) -> None
     lines = len(file.read_text().splitlines())
     file.write_text(file.read_text() + "config user 'bob'\n\toption passwort 'x'\n")
     said = call("config", "check", "-c", str(file), code=2)
-    assert f"{file}:{lines + 2}: unknown option 'passwort' in a section of type 'user'" in said
+    assert f"{file}:{lines + 2}: unknown option 'passwort' in a section of type 'user'." in said
 
 
 def test_a_missing_file_says_what_makes_it(tmp_path: Path, call: Call) -> None:
     said = call("config", "show", "-c", str(tmp_path / "none"), code=2)
     assert "there is no such file; `edgeturn init -c" in said
+
+
+def test_no_permission_is_a_failure_and_no_wrong_usage(file: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: False)
+    monkeypatch.setattr(place_of_file, "open", refuse, raising=False)
+    said = call("config", "check", "-c", str(file), code=1)
+    assert said == f"Error: {file}: can't be read: permission denied; call this as its owner or as root.\n"
+
+
+def test_messages_name_commands_that_can_be_typed(file: Path, call: Call) -> None:
+    place = ("-c", str(file))
+    assert f"`edgeturn user remove edgeturn -c {file}` comes" in call("user", "add", "edgeturn", *place, code=2)
+    assert f"`edgeturn user list -c {file}`" in call("user", "remove", "nobody", *place, code=2)
+    assert f"`edgeturn kick ID -c {file}`" in call("kick", *place, code=2)
+    assert "`edgeturn config reference` lists" in call("config", "set", "nothing", "1", *place, code=2)
+    call("user", "remove", "edgeturn", *place)
+    assert f"`edgeturn user add NAME -c {file}` makes one" in call("user", "list", *place)
+
+
+def test_the_last_login_says_that_it_was_the_last(file: Path, call: Call) -> None:
+    place = ("-c", str(file))
+    closed = f"But nobody can log in: {file} has no secret and no user; `edgeturn secret add -c {file}`"
+    before = file.read_bytes()
+    secret = call("config", "get", "secret", *place).strip()
+    assert "nobody can log in" not in call("user", "remove", "edgeturn", *place)
+    said = call("secret", "remove", secret, *place)
+    assert closed in said and f"`edgeturn kick ID -c {file}` ends one" in said
+    assert closed in call("config", "check", *place)
+    file.write_bytes(before)
+    assert "nobody can log in" not in call("config", "unset", "secret", *place)
+    said = call("user", "remove", "edgeturn", *place)
+    assert closed in said and f"`edgeturn kick --user edgeturn -c {file}` ends them" in said
 
 
 def test_the_option_c_stands_in_front_too(file: Path, call: Call) -> None:

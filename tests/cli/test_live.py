@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeturn.cli import control
 from edgeturn.cli.client import Client, Refused
 from edgeturn.cli.ice import Login
 from edgeturn.protocol import address
@@ -43,8 +44,37 @@ def test_kick_ends_sessions(start: StartRelay, call: Call) -> None:
         with pytest.raises(Refused):
             first.refresh(600)
         assert call("kick", "--user", "alice", *place) == "Ended 2.\n"
-        assert "there is no such session; `edgeturn sessions" in call("kick", "1", *place, code=1)
+        assert "there is no session 1; `edgeturn sessions" in call("kick", "1", *place, code=1)
+        assert "bob has no session; `edgeturn sessions" in call("kick", "--user", "bob", *place, code=1)
     assert "say which" in call("kick", *place, code=2)
+
+
+def test_sessions_of_a_removed_user_go_on_until_they_are_kicked(start: StartRelay, call: Call) -> None:
+    relay = start()
+    place = ("-c", str(relay.file))
+    call("user", "add", "Zoë", "--password", "x", *place)
+    call("reload", *place)
+    with session(relay, Login("Zoë", "x")) as client:
+        said = call("user", "remove", "Zoë", *place)
+        assert f"Sessions of it go on; `edgeturn kick --user Zoë -c {relay.file}` ends them." in said
+        call("reload", *place)
+        client.permit(address.parse(f"{HOST}:9"))
+        client.refresh(600)
+        assert call("kick", "--user", "Zoë", *place) == "Ended 1.\n"
+    assert not relay.sessions()
+
+
+def test_status_shows_what_went_wrong_only_where_it_did(
+    start: StartRelay, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = start()
+    place = ("-c", str(relay.file))
+    assert "failures" not in call("status", *place)
+    answer = relay.status() | {"failures": 3, "lost_log_lines": 4, "unsent_packets": 5, "reservations": 6}
+    monkeypatch.setattr(control, "ask", lambda settings, command: answer)
+    said = [line.split() for line in call("status", *place).splitlines()]
+    for row in (["failures", "3"], ["lost", "log", "lines", "4"], ["unsent", "packets", "5"], ["reservations", "6"]):
+        assert row in said
 
 
 def test_drain_tells_how_many_are_left_and_waits(start: StartRelay, call: Call) -> None:
@@ -72,7 +102,7 @@ def test_reload_says_what_was_applied(start: StartRelay, call: Call) -> None:
     call("user", "add", "carol", "--password", "x", *place)
     with session(relay):
         said = call("reload", *place)
-        assert "Applied: user_quota, user section." in said and "Needs a restart: max_allocations." in said
+        assert "Applied: user_quota, users." in said and "Needs a restart: max_allocations." in said
         with session(relay, Login("carol", "x")):
             assert len(relay.sessions()) == 2
 
@@ -82,7 +112,7 @@ def test_a_broken_file_changes_nothing(start: StartRelay, call: Call) -> None:
     lines = relay.file.read_text().replace("option realm 'example.org'", "option realm 'example.net'")
     relay.file.write_text(lines + "config relay 'again'\n")
     said = call("reload", "-c", str(relay.file), code=2)
-    assert f"nothing was changed: {relay.file}:" in said and "a second section of type 'relay'" in said
+    assert f"nothing was changed: {relay.file}:" in said and "a second section of type 'relay'.\n" in said
     assert relay.status()["realm"] == "example.org"
 
 

@@ -100,6 +100,22 @@ def test_plan_prints_both_directions(call: Call, tmp_path: Path) -> None:
     assert [(row["max_permissions"], row["max_channels"]) for row in rows] == [(8, 8)]
 
 
+def test_too_little_memory_says_what_the_least_is(call: Call, tmp_path: Path) -> None:
+    nowhere = ("-c", str(tmp_path / "none"))
+    said = call("plan", "--memory", "1", "--permissions", "1", "--channels", "2", *nowhere, code=2)
+    words = said.split()
+    least = int(words[words.index("bytes,") - 1])
+    assert "for one allocation with 1 permission and 2 channels on MicroPython" in said
+    call("plan", "--memory", str(least - 1), "--permissions", "1", "--channels", "2", *nowhere, code=2)
+    call("plan", "--memory", str(least), "--permissions", "1", "--channels", "2", *nowhere)
+    assert "4 permissions and 4 channels" in call("plan", "--memory", "1", "--json", *nowhere, code=2)
+
+
+def test_one_is_singular(call: Call, tmp_path: Path) -> None:
+    words = ("--allocations", "1", "--permissions", "1", "--channels", "1", "-c", str(tmp_path / "none"))
+    assert "1 allocation, each with 1 permission and 1 channel, relayed" in call("plan", *words)
+
+
 def test_wrong_sizes_are_usage(call: Call) -> None:
     assert "such as 125000 or 2M" in call("plan", "--memory", "lots", code=2)
     assert "exclude each other" in call("plan", "--memory", "4M", "--allocations", "3", code=2)

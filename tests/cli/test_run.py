@@ -1,8 +1,10 @@
 """`edgeturn run` as a person starts it: real processes."""
 
+import errno
 import json
 import os
 import resource
+import shlex
 import signal
 import socket
 import stat
@@ -13,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from edgeturn.cli import identity
+from edgeturn.protocol import address
+from edgeturn.relay import listeners
 from tests.blackbox.relay import DEADLINE, HOST, ROOT, free_port, until
 from tests.cli.conftest import Call
 
@@ -53,6 +58,11 @@ class Run:
     def resident(self) -> int:
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
+
+
+def typed(said: str) -> list[str]:
+    """Return the last command that a message names, as a shell reads it."""
+    return shlex.split(said.split("`")[-2])
 
 
 @pytest.fixture
@@ -114,6 +124,53 @@ def test_a_busy_port_is_one_sentence(here: Path) -> None:
     assert (
         code == 1 and f"can't listen on {HOST}:{port}: address already in use; is another TURN server running?" in said
     )
+
+
+def test_the_way_out_of_a_busy_port_can_be_typed(here: Path, call: Call) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, 0))
+        call("config", "set", "listen", f"{HOST}:{other.getsockname()[1]}", "-c", str(here))
+        command = typed(call("run", "-c", str(here), code=1))
+        assert command[:4] == ["edgeturn", "config", "set", "listen"]
+        call(*command[1:])
+        run = Run(here).ready()
+        assert run.end() == 0
+
+
+def test_a_busy_default_port_is_told_after_the_new_file(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(place: bytes) -> socket.socket:
+        if address.port_of(place) == 3478:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        return socket.socket()
+
+    file = tmp_path / "edgeturn.conf"
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(identity, "control_path", lambda file: tmp_path / "control.sock")
+    monkeypatch.setattr(listeners, "open_at", refuse)
+    said = call("run", "-c", str(file), code=1)
+    assert f"Made {file} " in said and "address already in use" in said
+    assert typed(said) == shlex.split(f"edgeturn config set listen 0.0.0.0:3479 '[::]:3479' -c {file}")
+    call(*typed(said)[1:])
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "way_out"),
+    [
+        (("listen", "192.0.2.250:3478"), "can't listen on 192.0.2.250:3478: ", "config set listen 0.0.0.0:3478"),
+        (("relay_address", "192.0.2.250"), "can't relay from 192.0.2.250: ", "config unset relay_address"),
+        (("control", "/dev/null/control.sock"), "can't open the control socket", "config set control PATH"),
+        (("user", "no-such-user"), "there is no user 'no-such-user'", "config unset user"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_said_instead_of_anything_else(
+    here: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: tuple[str, str], reason: str, way_out: str
+) -> None:
+    call("config", "set", *words, "-c", str(here))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    said = call("run", "-c", str(here), code=1)
+    assert reason in said and f"`edgeturn {way_out} -c {here}`" in said and len(said.splitlines()) == 1
 
 
 def test_a_second_run_names_the_first(here: Path, tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_every_limit_has_a_test_here() -> None:
 
 def reload(server: Server, limits: "Limits | None" = None, users: "Credentials | None" = None, deny: str = "") -> None:
     peers = Peers([], [deny] if deny else [])
-    server.turn.use(limits or Limits(), users or credentials(USERS, ()), peers, server.now)
+    server.turn.use(limits or Limits(), users or credentials(USERS, ()), peers)
 
 
 def test_reload_keeps_sessions_and_takes_limits() -> None:

@@ -6,8 +6,6 @@ from edgeturn.protocol import stun
 from edgeturn.protocol.address import IPV4, IPV6
 from tests.core.dialogue import PEER, PEER6, WANT_BOTH, WANT_IPV4, WANT_IPV6, Server, family
 
-UNASKED = 0xFFFFFFFF
-
 
 def test_rfc8656_8_2_answer_has_lifetime_and_software_only() -> None:
     alice = Server().client()

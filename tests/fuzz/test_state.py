@@ -289,7 +289,7 @@ class Relaying(RuleBasedStateMachine):
         limits.user_quota, limits.max_lifetime = quota, most
         policy = Peers([], sorted(denied))
         policy.set_relays({ip_of(parse(RELAY_IPS[family])) for family in self.families})
-        self.server.turn.use(limits, credentials(USERS, ()), policy, self.server.now)
+        self.server.turn.use(limits, credentials(USERS, ()), policy)
         self.model.deny(denied)
 
     # What always holds.

@@ -41,7 +41,7 @@ def release_cycles(bench: Bench, running: Running, count: int, seconds: float) -
 
 def heap(running: Running) -> str:
     """Return what the relay itself says about its heap, if it does."""
-    figures = (f"{key} {value}" for key, value in running.status().items() if "heap" in key)
+    figures = (f"{key} {value}" for key, value in running.status().items() if "memory" in key)
     return ", ".join(figures)
 
 

@@ -72,7 +72,7 @@ def idle(bench: Bench, system: System) -> tuple[Memory, int]:
 
 
 def heap(running: Running) -> int:
-    return int(running.status().get("heap_bytes", 0)) if running.system is MICRO else 0
+    return int(running.status().get("memory_bytes", 0)) if running.system is MICRO else 0
 
 
 def filled(bench: Bench, system: System, count: int) -> tuple[Memory, int, Memory]:
@@ -110,7 +110,7 @@ def cells(section: Section, system: System, runs: list[Held]) -> dict[str, str]:
         "idle, Pss, MB": middle(shared),
         "idle above the empty one, MB": judge(section, f"{name} above MB", above, ABOVE_GOALS.get(name)),
         "each, taken at start, KB": middle(pool),
-        "each, by its heap count, KB": middle(counted),
+        "each, by its own count, KB": middle(counted),
         "each, taken in use, KB": middle(use),
         "each allocation in all, KB": judge(section, f"{name} KB each", both, ALLOCATION_GOALS.get(name)),
     }

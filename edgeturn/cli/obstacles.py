@@ -1,0 +1,122 @@
+"""What would keep a relay from starting, found beforehand, with the command that gets it out of the way.
+
+Rule 1: what is asked is what the daemon will do: the same sockets are opened, and closed again.
+Rule 2: a Failure says what is wrong and the command to type as it stands.
+"""
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeturn.cli import control, place
+from edgeturn.cli.failure import Failure, reason
+from edgeturn.protocol import address
+from edgeturn.relay import listeners, network
+from edgeturn.relay.configuration import Configuration
+from edgeturn.relay.control import listen
+from edgeturn.relay.options import DEFAULT_PORT
+from edgeturn.relay.passwd import find_user
+
+_LAST_PORT = 0xFFFF
+
+
+def check(settings: Configuration, file: Path) -> None:
+    """Look for everything; Failure for the first that is found."""
+    _check_alone(settings, file)
+    _check_user(settings, file)
+    for place_wanted in listeners.addresses(settings, network.interfaces()):
+        _check_listener(place_wanted, settings, file)
+    for ip in settings.items("relay_address"):
+        assert isinstance(ip, bytes)
+        _check_relay_address(ip, file)
+    _check_control(settings.text("control"), file)
+
+
+def _check_alone(settings: Configuration, file: Path) -> None:
+    running = control.is_served(settings)
+    if running is not None:
+        raise Failure(
+            f"a relay with this control socket runs already, process {running['process']}: `{place.command('status', file)}` "  # noqa: E501
+            "shows it; for a second one use another file with other `listen` and `control`."
+        )
+
+
+def _check_user(settings: Configuration, file: Path) -> None:
+    name = settings.text("user")
+    if name and os.geteuid() == 0 and find_user(name) is None:
+        raise Failure(
+            f"option 'user': there is no user '{name}' on this machine; name another by "
+            f"`{place.command('config set user NAME', file)}`, or none by `{place.command('config unset user', file)}`."
+        )
+
+
+def _check_listener(wanted: bytes, settings: Configuration, file: Path) -> None:
+    try:
+        listeners.open_at(wanted).close()
+    except OSError as error:
+        hint = _way_out(error.errno or 0, wanted, settings, file)
+        raise Failure(f"can't listen on {address.format(wanted)}: {reason(error)}; {hint}.") from None
+
+
+def _way_out(number: int, taken: bytes, settings: Configuration, file: Path) -> str:
+    """Return what to do where a listener can't be had."""
+    port = address.port_of(taken)
+    if number == errno.EADDRINUSE:
+        other = _listen_command(_moved(settings, port, _free_port(settings, port + 1)), file)
+        return f"is another TURN server running? End it, or listen on another port: `{other}`"
+    if number == errno.EACCES:
+        other = _listen_command(_moved(settings, port, _free_port(settings, DEFAULT_PORT)), file)
+        return f"give it the right to ports below 1024, or listen on a higher one: `{other}`"
+    every = address.join(bytes(len(address.ip_of(taken))), port)
+    return f"listen on addresses of this machine, such as all of them: `{_listen_command([every], file)}`"
+
+
+def _listen_command(places: Sequence[bytes], file: Path) -> str:
+    return place.command("config set listen", file, *(address.format(each) for each in places))
+
+
+def _moved(settings: Configuration, port: int, other: int) -> list[bytes]:
+    """Return the addresses to listen on, those of one port at another one."""
+    return [
+        address.join(address.ip_of(each), other if address.port_of(each) == port else address.port_of(each))
+        for each in listeners.wanted(settings)
+    ]
+
+
+def _free_port(settings: Configuration, first: int) -> int:
+    """Return the first port that is free at all addresses that are listened on."""
+    ips = {address.ip_of(each) for each in listeners.addresses(settings, network.interfaces())}
+    for port in range(first, _LAST_PORT):
+        if all(_is_free(address.join(ip, port)) for ip in ips):
+            return port
+    return DEFAULT_PORT
+
+
+def _is_free(wanted: bytes) -> bool:
+    try:
+        listeners.open_at(wanted).close()
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
+
+
+def _check_relay_address(ip: bytes, file: Path) -> None:
+    try:
+        listeners.open_at(address.join(ip, 0)).close()
+    except OSError as error:
+        raise Failure(
+            f"can't relay from {address.format_ip(ip)}: {reason(error)}; name addresses of this machine, or take those "
+            f"that its routes use: `{place.command('config unset relay_address', file)}`."
+        ) from None
+
+
+def _check_control(path: str, file: Path) -> None:
+    try:
+        listen(path).close()
+        os.remove(path)
+    except OSError as error:
+        raise Failure(
+            f"can't open the control socket {path}: {reason(error)}; name a place whose folder is there and yours: "
+            f"`{place.command('config set control PATH', file)}`."
+        ) from None
