@@ -59,8 +59,8 @@ class Daemon:
         self.relays = RelaySockets(self.turn, settings, self.relay_ips)
         self.loop = Loop(self.turn, self.relays)
         self.loop.before_wait = self._before_wait
+        self.listening = self._listen()  # first: a relay's random port mustn't be one that is listened on
         self.relays.open_all()
-        self.listening = self._listen()
         self._reload_wanted = False
         self._control: "Control | None" = None
         self._catch_signals()
