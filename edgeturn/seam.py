@@ -16,10 +16,9 @@ import time
 from binascii import b2a_base64, crc32
 
 # The numbers of Linux; MicroPython's socket module has few of them.
-IPPROTO_IP, IPPROTO_IPV6 = 0, 41
+AF_NETLINK, IPPROTO_IP, IPPROTO_IPV6 = 16, 0, 41
 IP_MTU_DISCOVER, IP_RECVERR, IPV6_V6ONLY, IPV6_RECVERR = 10, 11, 26, 25
 PMTU_DONT, PMTU_PROBE = 0, 3  # never DF; DF, whatever the path MTU is thought to be
-AF_NETLINK = 16
 EAGAIN, EMSGSIZE, EADDRINUSE = 11, 90, 98
 NOT_ICMP = 255  # what read_error says of an error that no ICMP message caused
 SIGHUP, SIGINT, SIGTERM = 1, 2, 15
@@ -288,8 +287,9 @@ if sys.implementation.name == "micropython":
         return gc.mem_alloc()
 
     def print_trace(error: Exception) -> None:
-        """Write an exception with its trace to standard error."""
-        sys.print_exception(error, sys.stderr)
+        """Write an exception with its trace to standard error, if that takes it."""
+        if write_error("error defect\n"):
+            sys.print_exception(error, sys.stderr)
 
 else:
     import signal
@@ -460,8 +460,9 @@ else:
             return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def print_trace(error: Exception) -> None:
-        """Write an exception with its trace to standard error."""
-        sys.excepthook(type(error), error, error.__traceback__)
+        """Write an exception with its trace to standard error, if that takes it."""
+        if write_error("error defect\n"):
+            sys.excepthook(type(error), error, error.__traceback__)
 
 
 random_bytes = os.urandom

@@ -46,3 +46,25 @@ def test_relay_answers_whatever_becomes_of_its_log(interpreter: list[str], tmp_p
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def test_a_defect_is_told_only_where_somebody_reads(interpreter: list[str]) -> None:
+    told = "from edgeturn import seam\nseam.print_trace(ValueError('defect'))\nprint('goes on')"
+    environment = os.environ | {"MICROPYPATH": f"{ROOT}:.frozen"}
+    for is_closed in (False, True):
+        reader, writer = os.pipe()
+        if is_closed:
+            os.close(reader)
+        done = subprocess.run(
+            [*interpreter, "-c", told],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=writer,
+            timeout=DEADLINE,
+        )
+        os.close(writer)
+        assert b"goes on" in done.stdout
+        if not is_closed:
+            assert b"ValueError: defect" in os.read(reader, 65536)
+            os.close(reader)
