@@ -11,23 +11,46 @@ import gc
 import os
 import select
 import socket
+import struct
 import sys
 import time
 from binascii import b2a_base64, crc32
 
 # The numbers of Linux; MicroPython's socket module has few of them.
-AF_NETLINK, IPPROTO_IP, IPPROTO_IPV6 = 16, 0, 41
-IP_MTU_DISCOVER, IP_RECVERR, IPV6_V6ONLY, IPV6_RECVERR = 10, 11, 26, 25
-PMTU_DONT, PMTU_PROBE = 0, 3  # never DF; DF, whatever the path MTU is thought to be
+AF_NETLINK, IP_RECVERR, IPV6_RECVERR = 16, 11, 25
 EAGAIN, EMSGSIZE, EADDRINUSE = 11, 90, 98
 NOT_ICMP = 255  # what read_error says of an error that no ICMP message caused
 SIGHUP, SIGINT, SIGTERM = 1, 2, 15
 Socket = socket.socket
+# Beginning of the machine's name, number of the system call bpf on it with 64 and with 32 bits.
+_BPF_NUMBERS = (
+    ("x86_64", 321, 357),
+    ("i", 357, 357),
+    ("a", 280, 386),  # aarch64, arm
+    ("riscv", 280, 280),
+    ("loongarch", 280, 280),
+    ("mips", 5315, 4355),
+    ("s390", 351, 351),
+    ("ppc", 361, 361),
+)
+
+
+def _bpf_number(machine: str) -> int:
+    """Return the number of bpf(2) on a machine, 0 where it isn't known; the kernel may have more bits than we have."""
+    for start, number, number_of_32 in _BPF_NUMBERS:
+        if machine.startswith(start):
+            return number if struct.calcsize("P") == 8 else number_of_32
+    return 0
 
 
 def base64(data: bytes) -> bytes:
     """Return base64 in one line without its end."""
     return b2a_base64(data)[:-1]
+
+
+def wall() -> int:
+    """Return Unix time in whole seconds."""
+    return int(time.time())
 
 
 _errors = select.poll()
@@ -42,44 +65,12 @@ def write_error(text: str) -> bool:
         return False
 
 
-def udp_socket(ip: bytes):
-    """Return a non-blocking UDP socket of an IP address's family that never sets DF by itself (RFC 8656 §14)."""
-    if len(ip) == 4:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setsockopt(IPPROTO_IP, IP_MTU_DISCOVER, PMTU_DONT)
-    else:
-        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        sock.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1)
-    sock.setblocking(False)
-    return sock
-
-
-def report_errors(sock, ip: bytes) -> None:
-    """Let ICMP errors about a socket's datagrams be queued for read_error, where that can read them."""
-    if ERROR_QUEUE and len(ip) == 4:
-        sock.setsockopt(IPPROTO_IP, IP_RECVERR, 1)
-    elif ERROR_QUEUE:
-        sock.setsockopt(IPPROTO_IPV6, IPV6_RECVERR, 1)
-
-
-def set_receive_buffer(sock, size: int) -> None:
-    """Set how many bytes the kernel keeps for a socket until they're read; it doubles the number and has a least."""
-    sock.setsockopt(socket.SOL_SOCKET, 8 if socket.SOL_SOCKET == 1 else 0x1002, size)  # SO_RCVBUF, on MIPS the other
-
-
-def set_dont_fragment(sock, on: bool) -> None:
-    """Let the next IPv4 datagrams of a socket carry DF, or not."""
-    sock.setsockopt(IPPROTO_IP, IP_MTU_DISCOVER, PMTU_PROBE if on else PMTU_DONT)
-
-
 if sys.implementation.name == "micropython":
-    import struct
-    from hashlib import md5 as _md5
-    from hashlib import sha1 as _sha1
-    from hashlib import sha256 as _sha256
+    from hashlib import md5, sha1, sha256
 
     try:
         import ffi
+        import uctypes
 
         _libc = None
         for _name in ("libc.so.6", "libc.so"):
@@ -106,6 +97,8 @@ if sys.implementation.name == "micropython":
 
     _ticks = time.ticks_ms()
     _elapsed = 0
+    _timespec = bytearray(16)
+    _clock_gettime = _libc and _libc.func("i", "clock_gettime", "iP")
 
     def unpack_pair(buffer, offset: int = 0) -> "tuple[int, int]":
         """Read two 16-bit numbers in network order."""
@@ -116,17 +109,16 @@ if sys.implementation.name == "micropython":
         struct.pack_into("!HH", buffer, offset, first, second)
 
     def clock() -> int:
-        """Return whole seconds of a clock that never goes back; ticks_ms wraps, so their differences are added up."""
+        """Return whole seconds of CLOCK_MONOTONIC; without ffi of ticks_ms, which wraps: differences are added up."""
         global _ticks, _elapsed
+        if _libc is not None:
+            _clock_gettime(1, _timespec)
+            return struct.unpack_from("l", _timespec)[0]
         ticks = time.ticks_ms()
         passed = time.ticks_diff(ticks, _ticks) // 1000
         _elapsed += passed
         _ticks = time.ticks_add(_ticks, passed * 1000)
         return _elapsed
-
-    def wall() -> int:
-        """Return Unix time in whole seconds."""
-        return int(time.time())
 
     def native(address: bytes) -> bytes:
         """Return the sockaddr of port||ip."""
@@ -218,7 +210,8 @@ if sys.implementation.name == "micropython":
         """A socket to poll, and wake(), which makes it ready from a signal handler: poll goes on waiting after one."""
 
         def __init__(self) -> None:
-            self.sock = udp_socket(b"\x7f\0\0\1")
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.sock.setblocking(False)
             self.sock.bind(native(b"\0\0\x7f\0\0\1"))
             self.sock.connect(native(_local_address(self.sock)))
 
@@ -274,6 +267,27 @@ if sys.implementation.name == "micropython":
         _call("getsockname", "iPP", sock.fileno(), name, size)
         return address_of(bytes(name[: struct.unpack("I", size)[0]]))
 
+    def _machine() -> str:
+        """Return the machine's name, the fifth of uname(2)."""
+        names = bytearray(6 * 65)
+        _call("uname", "P", names)
+        return bytes(names[4 * 65 : 5 * 65]).decode()
+
+    _BPF = _bpf_number(_machine()) if _libc else 0
+    BPF = _BPF != 0
+    _syscall = _libc and _libc.func("l", "syscall", "llPl")
+
+    def bpf(command: int, attributes: bytearray) -> int:
+        """Call bpf(2); OSError where it fails."""
+        result = _syscall(_BPF, command, attributes, len(attributes))
+        if result < 0:
+            raise OSError(os.errno())
+        return result
+
+    def memory_address(buffer: bytearray) -> int:
+        """Return where a buffer is in memory, as long as it lives and keeps its size."""
+        return uctypes.addressof(buffer)
+
     def settle() -> None:
         """Collect now, and from now on before the garbage of packets fills the heap; that costs 0.5 µs a packet."""
         gc.collect()
@@ -293,24 +307,21 @@ if sys.implementation.name == "micropython":
 
 else:
     import signal
-    import struct
     from functools import partial
 
     # The interpreter's own hashes where it has them: OpenSSL's take 3.5 MB of resident memory,
     # and on messages as short as these they are no faster.
     try:
-        from _md5 import md5 as _md5
-        from _sha1 import sha1 as _sha1
+        from _md5 import md5
+        from _sha1 import sha1
 
         try:
-            from _sha2 import sha256 as _sha256
+            from _sha2 import sha256
         except ImportError:
-            from _sha256 import sha256 as _sha256
+            from _sha256 import sha256
         from _operator import _compare_digest as same
     except ImportError:
-        from hashlib import md5 as _md5
-        from hashlib import sha1 as _sha1
-        from hashlib import sha256 as _sha256
+        from hashlib import md5, sha1, sha256
         from hmac import compare_digest as same
 
     ERROR_QUEUE = True
@@ -322,12 +333,8 @@ else:
     unpack_pair, pack_pair = _pair.unpack_from, _pair.pack_into
 
     def clock() -> int:
-        """Return whole seconds of a clock that never goes back."""
+        """Return whole seconds of CLOCK_MONOTONIC."""
         return int(time.monotonic())
-
-    def wall() -> int:
-        """Return Unix time in whole seconds."""
-        return int(time.time())
 
     def native(address: bytes) -> "tuple[str, int]":
         """Return the (host, port) of port||ip."""
@@ -449,6 +456,29 @@ else:
         """Return what bind and connect take for a Unix socket."""
         return path
 
+    _BPF = _bpf_number(os.uname().machine)
+    BPF = _BPF != 0
+    _ctypes = _syscall = None
+
+    def bpf(command: int, attributes: bytearray) -> int:
+        """Call bpf(2); OSError where it fails."""
+        address = memory_address(attributes)
+        result = _syscall(_BPF, command, address, len(attributes))
+        if result < 0:
+            raise OSError(_ctypes.get_errno(), os.strerror(_ctypes.get_errno()))
+        return result
+
+    def memory_address(buffer: bytearray) -> int:
+        """Return where a buffer is in memory, as long as it keeps its size; the first call takes 0.7 MB for ctypes."""
+        global _ctypes, _syscall
+        if _ctypes is None:
+            import ctypes as _ctypes
+
+            _syscall = _ctypes.CDLL(None, use_errno=True).syscall
+            _syscall.restype = _ctypes.c_long
+            _syscall.argtypes = (_ctypes.c_long, _ctypes.c_long, _ctypes.c_void_p, _ctypes.c_ulong)
+        return _ctypes.addressof(_ctypes.c_char.from_buffer(buffer))
+
     def settle() -> None:
         """Leave what was made at the start out of all later collections."""
         gc.collect()
@@ -466,35 +496,3 @@ else:
 
 
 random_bytes = os.urandom
-_BLOCK = 64  # bytes, of all three hashes
-_INNER = int.from_bytes(b"\x36" * _BLOCK, "big")
-_OUTER = int.from_bytes(b"\x5c" * _BLOCK, "big")
-
-
-def md5(data: bytes) -> bytes:
-    """Return the MD5 digest, 16 bytes."""
-    return _md5(data).digest()
-
-
-def sha256(data: bytes) -> bytes:
-    """Return the SHA-256 digest, 32 bytes."""
-    return _sha256(data).digest()
-
-
-def hmac_sha1(key: bytes, data: bytes) -> bytes:
-    """Return HMAC-SHA1, 20 bytes."""
-    return _hmac(_sha1, key, data)
-
-
-def hmac_sha256(key: bytes, data: bytes) -> bytes:
-    """Return HMAC-SHA256, 32 bytes."""
-    return _hmac(_sha256, key, data)
-
-
-def _hmac(digest, key: bytes, data: bytes) -> bytes:
-    """Return the keyed hash of RFC 2104."""
-    if len(key) > _BLOCK:
-        key = digest(key).digest()
-    padded = int.from_bytes(key + bytes(_BLOCK - len(key)), "big")
-    inner = digest((padded ^ _INNER).to_bytes(_BLOCK, "big") + data).digest()
-    return digest((padded ^ _OUTER).to_bytes(_BLOCK, "big") + inner).digest()

@@ -8,7 +8,6 @@ Rule 4: a reservation holds a relay, a place in the pool and one of its user's q
 
 from edgeturn.protocol import stun
 from edgeturn.protocol.address import IPV4, IPV6, ip_of, join, port_of
-from edgeturn.protocol.budget import Budget
 from edgeturn.protocol.limits import RESERVATION_LIFETIME
 from edgeturn.protocol.pool import FAMILIES, Account, Allocation, Relay
 
@@ -192,10 +191,10 @@ def _create(state: "State", request: "Request", account: Account, now: int) -> A
     owner.via, owner.client = request.via, request.source
     owner.identity, owner.account = request.identity, account
     owner.transaction = request.message.transaction
-    owner.created = now
+    owner.created = owner.used_at = now
     state.sessions += 1
     owner.session = state.sessions
-    owner.up, owner.down = Budget(state.limits.bandwidth), Budget(state.limits.bandwidth)
+    state.rates.open_allocation(owner.slot, state.limits.bandwidth)
     state.clients[owner.via][owner.client] = owner
     account.allocations += 1
     return owner

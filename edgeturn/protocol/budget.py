@@ -1,8 +1,9 @@
 """Rates: bytes a second, events a window, and requests of strangers.
 
-Rule 1: a budget is counted in windows of whole seconds, by comparison and without timers.
+Rule 1: a cell is counted in windows of whole seconds, by comparison and without timers.
 Rule 2: a rate of 0 is unlimited.
-Rule 3: what strangers can cause to be remembered is a table of fixed size; prefixes with one counter share a budget.
+Rule 3: all cells are made at start, in one table, that may be exchanged for one which the kernel draws from too.
+Rule 4: what strangers can cause to be remembered is a table of fixed size; prefixes with one counter share a budget.
 """
 
 from edgeturn.protocol.address import IPV4_SIZE, ip_of
@@ -15,52 +16,63 @@ STRANGER_WINDOW = 4  # seconds
 _ZEROS = bytes(2 * PREFIX_TABLE_SIZE)
 
 
-class Budget:
-    """So much in every window of so many seconds."""
+class Budgets:
+    """So much in every window of so many seconds, for each of many cells; a cell is one direction of whoever has it."""
 
-    def __init__(self, rate: int, seconds: int = 1) -> None:
-        """Take the amount of one window; 0 is unlimited."""
-        self.rate = rate
+    def __init__(self, count: int, seconds: int = 1) -> None:
+        """Make so many cells."""
         self._seconds = seconds
-        self._window = -1
-        self._left = 0
+        self._rates = [0] * count
+        self._windows = [-1] * count  # that `left` is of
+        self._left = [0] * count
 
-    def draw_size(self) -> int:
+    def rate(self, cell: int) -> int:
+        """Return the amount of one window; 0 is unlimited."""
+        return self._rates[cell]
+
+    def reset(self, cell: int, rate: int) -> None:
+        """Begin anew with a rate."""
+        self._rates[cell] = rate
+        self._windows[cell] = -1
+
+    def set_rate(self, cell: int, rate: int) -> None:
+        """Take another rate, that counts from the next window on."""
+        self._rates[cell] = rate
+
+    def draw_size(self, cell: int) -> int:
         """Return how much is drawn at a time: small against the rate, large against a packet."""
-        if not self.rate:
-            return UNLIMITED
-        return max(_SMALLEST_DRAW, self.rate // _DRAWS_A_WINDOW)
+        rate = self._rates[cell]
+        return max(_SMALLEST_DRAW, rate // _DRAWS_A_WINDOW) if rate else UNLIMITED
 
-    def left(self, now: int) -> int:
+    def left(self, cell: int, now: int) -> int:
         """Return what the current window still holds."""
-        window = now // self._seconds
-        if window != self._window:
-            self._window = window
-            self._left = self.rate
-        return self._left if self.rate else UNLIMITED
+        rate, window = self._rates[cell], now // self._seconds
+        if window != self._windows[cell]:
+            self._windows[cell] = window
+            self._left[cell] = rate
+        return self._left[cell] if rate else UNLIMITED
 
-    def take(self, amount: int, now: int) -> bool:
+    def take(self, cell: int, amount: int, now: int) -> bool:
         """Take an amount if the current window holds it."""
-        if self.left(now) < amount:
+        if self.left(cell, now) < amount:
             return False
-        self._left -= amount
+        self._left[cell] -= amount
         return True
 
-    def give_back(self, amount: int) -> None:
+    def give_back(self, cell: int, amount: int) -> None:
         """Take back what was drawn and not used; where the window is over it's forgotten anyway."""
-        self._left = min(self._left + amount, self.rate)
+        self._left[cell] = min(self._left[cell] + amount, self._rates[cell])
 
-
-def draw(budgets: "tuple[Budget, ...]", at_least: int, now: int) -> int:
-    """Take the same amount out of every budget and return it; 0 where one of them holds less than the least."""
-    amount = min([min(budget.draw_size(), budget.left(now)) for budget in budgets])
-    amount = max(amount, at_least)
-    for budget in budgets:
-        if budget.left(now) < amount:
-            return 0
-    for budget in budgets:
-        budget.take(amount, now)
-    return amount
+    def draw(self, cells: "tuple[int, ...]", at_least: int, now: int) -> int:
+        """Take the same amount out of every cell and return it; 0 where one of them holds less than the least."""
+        amount = min([min(self.draw_size(cell), self.left(cell, now)) for cell in cells])
+        amount = max(amount, at_least)
+        for cell in cells:
+            if self.left(cell, now) < amount:
+                return 0
+        for cell in cells:
+            self.take(cell, amount, now)
+        return amount
 
 
 class Strangers:

@@ -8,7 +8,8 @@ Rule 3: a time-limited credential is `expiry` or `expiry:name` with password bas
         a passed expiry is refused.
 """
 
-from edgeturn.seam import base64, hmac_sha1, md5, sha256
+from edgeturn.protocol.digests import hmac_sha1, md5, sha256
+from edgeturn.seam import base64
 
 MD5 = 0x0001  # RFC 8489 §18.5
 SHA256 = 0x0002

@@ -74,6 +74,7 @@ def relay_data(
     if owner.up_credit < 0 and not state.draw_up(owner, len(data), now):
         return None
     owner.up_packets += 1
+    owner.used_at = now
     return relay.via + (df and _honours_df(owner, relay)), wire, data
 
 
@@ -101,6 +102,7 @@ def data(state: "State", relay: Relay, packet: memoryview, size: int, source: by
     if owner.down_credit < 0 and not state.draw_down(owner, size, now):
         return None
     owner.down_packets += 1
+    owner.used_at = now
     transaction = state.transactions.next()
     peer = stun.encode_xor_address(state.announced(source), transaction)
     padding = -size & 3

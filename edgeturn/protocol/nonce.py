@@ -10,7 +10,8 @@ Rule 2: whoever changes the feature bits or the list of password algorithms to b
 Rule 3: 28 characters: no padding, and as short as the answer to a stranger can be.
 """
 
-from edgeturn.seam import base64, hmac_sha256, same
+from edgeturn.protocol.digests import hmac_sha256
+from edgeturn.seam import base64, same
 
 COOKIE = b"obMatJos2"
 PASSWORD_ALGORITHMS_BIT = 0x80  # RFC 8489 §18.1, bits of the first of three bytes

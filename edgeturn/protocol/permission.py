@@ -71,7 +71,7 @@ def install(state: "State", owner: Allocation, places: "list[tuple[Relay, bytes]
     assert owner.account is not None
     if owner.count_permissions() + len(new) > state.limits.max_permissions:
         raise stun.Reject(508, "all permissions of the allocation are in use")
-    if new and not owner.account.peers.take(len(new), now):
+    if new and not state.pool.accounts.peers.take(owner.account.slot, len(new), now):
         raise stun.Reject(508, "too many new peers in a minute")
     for relay, ip in places:
         _install_one(state, relay, ip, now)

@@ -14,8 +14,9 @@ Rule 3: a peer is known by the address it has on the wire; where that is a relay
 """
 
 from edgeturn.protocol.address import IPV4, IPV6, ip_of, join, port_of
-from edgeturn.protocol.budget import Budget
+from edgeturn.protocol.budget import Budgets
 from edgeturn.protocol.limits import CHANNEL_GUARD, Limits
+from edgeturn.protocol.rates import Rates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ class Channel:
     """A channel bound to a peer (RFC 8656 §12).
 
     carries_until: while that is in the future, channel, permission and relayed address are all valid.
+    place: of what the kernel counts for it, 0 where the kernel doesn't carry it.
     """
 
-    __slots__ = ("carries_until", "expires", "number", "peer", "permission", "relay", "via", "wire")
+    __slots__ = ("carries_until", "expires", "number", "peer", "permission", "place", "relay", "via", "wire")
 
     def __init__(self) -> None:
         """Begin free."""
@@ -50,6 +52,7 @@ class Channel:
         self.wire = b""  # as it is sent to
         self.relay: Relay = _NO_RELAY
         self.via = 0  # the relay's, for the sake of speed
+        self.place = 0
         self.permission: Permission = NO_PERMISSION
         self.expires = 0
         self.carries_until = 0
@@ -100,29 +103,33 @@ class Relay:
 
 
 class Allocation:
-    """An allocation (RFC 8656 §6): the client's 5-tuple and what it may do."""
+    """An allocation (RFC 8656 §6): the client's 5-tuple and what it may do.
+
+    kernel_packets, kernel_bytes: how much of what its packets and bytes count was carried by the kernel.
+    """
 
     __slots__ = (
         "account",
         "channels",
         "client",
         "created",
-        "down",
         "down_credit",
         "down_drawn",
         "down_packets",
         "expires",
         "identity",
+        "kernel_bytes",
+        "kernel_packets",
         "missing",
         "relays",
         "session",
         "slot",
         "token",
         "transaction",
-        "up",
         "up_credit",
         "up_drawn",
         "up_packets",
+        "used_at",
         "via",
     )
 
@@ -143,10 +150,10 @@ class Allocation:
         self.transaction = b""
         self.token = b""
         self.missing = (0, 0)  # family and error code of the address that a dual allocation didn't get
-        self.created = 0
+        self.created = self.used_at = 0
         self.session = 0
-        self.up = self.down = _NO_BUDGET
         self.up_packets = self.down_packets = 0
+        self.kernel_packets = self.kernel_bytes = 0
         self.up_drawn = self.down_drawn = 0
         self.up_credit = self.down_credit = 0
 
@@ -162,6 +169,16 @@ class Allocation:
         """Return the bytes relayed from peers to the client."""
         return self.down_drawn - self.down_credit
 
+    def add_carried(self, up: "tuple[int, int, int]", down: "tuple[int, int, int]") -> None:
+        """Count what the kernel carried: packets, bytes and the second of the last one, in both directions."""
+        self.up_packets += up[0]
+        self.up_drawn += up[1]
+        self.down_packets += down[0]
+        self.down_drawn += down[1]
+        self.kernel_packets += up[0] + down[0]
+        self.kernel_bytes += up[1] + down[1]
+        self.used_at = max(self.used_at, up[2], down[2])
+
     def forget_credit(self) -> None:
         """Give back what was drawn and not used, so that other rates count at once."""
         self.up_drawn, self.down_drawn = self.up_bytes(), self.down_bytes()
@@ -173,14 +190,16 @@ class Allocation:
 
 
 class Account:
-    """What one user has in use, and the rates that all of its allocations share."""
+    """What one user has in use; its rates are shared by all of its allocations."""
 
-    def __init__(self) -> None:
+    __slots__ = ("allocations", "name", "slot", "wanted_at")
+
+    def __init__(self, slot: int) -> None:
         """Begin free."""
+        self.slot = slot
         self.name = b""
         self.allocations = 0
         self.wanted_at = 0  # when an allocation was last asked for
-        self.up = self.down = self.peers = _NO_BUDGET
 
 
 def reserve(table: "dict[bytes, Permission] | dict[bytes, Channel] | dict[int, Channel]", size: int) -> None:
@@ -192,16 +211,17 @@ def reserve(table: "dict[bytes, Permission] | dict[bytes, Channel] | dict[int, C
 
 
 NO_PERMISSION = Permission()
-_NO_BUDGET = Budget(0)
 _NO_RELAY = Relay(0, IPV4)
 
 
 class Accounts:
     """The accounts of users with allocations, and of those who had some a moment ago."""
 
-    def __init__(self, size: int, limits: Limits) -> None:
+    def __init__(self, size: int, limits: Limits, rates: Rates) -> None:
         """Make so many accounts."""
-        self._free = [Account() for _ in range(size)]
+        self._rates = rates
+        self.peers = Budgets(size, 60)  # new ones in a minute, by slot
+        self._free = [Account(slot) for slot in range(size)]
         self._used: dict[bytes, Account] = {}
         self._limits = limits
 
@@ -212,9 +232,9 @@ class Accounts:
             account = self._free.pop()
             account.name = name
             account.allocations = 0
-            account.up, account.down = Budget(self._limits.user_bandwidth), Budget(self._limits.user_bandwidth)
-            account.peers = Budget(self._limits.peers_per_minute, 60)
             self._used[name] = account
+            self._rates.open_account(account.slot, self._limits.user_bandwidth)
+            self.peers.reset(account.slot, self._limits.peers_per_minute)
         if account is not None:
             account.wanted_at = now
         return account
@@ -223,8 +243,8 @@ class Accounts:
         """Take other rates, at once and for all."""
         self._limits = limits
         for account in self._used.values():
-            account.up.rate = account.down.rate = limits.user_bandwidth
-            account.peers.rate = limits.peers_per_minute
+            self._rates.set_account(account.slot, limits.user_bandwidth)
+            self.peers.set_rate(account.slot, limits.peers_per_minute)
 
     def _forget_one(self) -> bool:
         """Free the account without allocations that was wanted longest ago: windows of the others are still needed."""
@@ -248,7 +268,8 @@ class Pool:
         self.relays = [
             Relay(place * size + index, family) for place, family in enumerate(families) for index in range(size)
         ]
-        self.accounts = Accounts(2 * size, limits)
+        self.rates = Rates(limits, 2 * size)
+        self.accounts = Accounts(2 * size, limits, self.rates)
         self._reserve(limits)
         self._free_allocations = list(self.allocations)
         self._free_permissions = [Permission() for _ in range(size * limits.max_permissions)]

@@ -6,7 +6,6 @@ Rule 3: a peer is kept under the address that it has on the wire; `announced` an
 """
 
 from edgeturn.protocol.address import ip_of
-from edgeturn.protocol.budget import Budget, draw
 from edgeturn.protocol.limits import Limits
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
@@ -52,7 +51,7 @@ class State:
         self.observer = observer
         self.pool = Pool(limits, families)
         self.relays = self.pool.relays
-        self.up, self.down = Budget(limits.total_bandwidth), Budget(limits.total_bandwidth)
+        self.rates = self.pool.rates
         self.clients: dict[int, dict[bytes, Allocation]] = {}
         self.relayed: dict[bytes, int] = {}  # live relayed addresses, as bound and as announced
         self.wire_ips: dict[bytes, bytes] = {}  # announced IP address -> bound one, where they differ
@@ -106,8 +105,7 @@ class State:
 
     def draw_up(self, owner: Allocation, size: int, now: int) -> bool:
         """Draw credit for the direction to the peers; where there's none, take the packet back."""
-        assert owner.account is not None
-        credit = draw((owner.up, owner.account.up, self.up), -owner.up_credit, now)
+        credit = self.rates.budgets.draw(self.rates.up(owner), -owner.up_credit, now)
         owner.up_drawn += credit
         owner.up_credit += credit or size
         if not credit:
@@ -116,8 +114,7 @@ class State:
 
     def draw_down(self, owner: Allocation, size: int, now: int) -> bool:
         """Draw credit for the direction to the client; where there's none, take the packet back."""
-        assert owner.account is not None
-        credit = draw((owner.down, owner.account.down, self.down), -owner.down_credit, now)
+        credit = self.rates.budgets.draw(self.rates.down(owner), -owner.down_credit, now)
         owner.down_drawn += credit
         owner.down_credit += credit or size
         if not credit:
@@ -250,8 +247,5 @@ class State:
         assert owner.account is not None
         del self.clients[owner.via][owner.client]
         owner.account.allocations -= 1
-        for shared in (owner.account.up, self.up):
-            shared.give_back(owner.up_credit)
-        for shared in (owner.account.down, self.down):
-            shared.give_back(owner.down_credit)
+        self.rates.give_back(owner)
         self.pool.give_allocation(owner)

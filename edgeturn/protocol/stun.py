@@ -17,7 +17,8 @@ Rule 4: an answer is built in a cleared buffer of its own.
 from struct import pack_into, unpack_from
 
 from edgeturn.protocol.address import IPV4, IPV4_SIZE, IPV6, IPV6_SIZE
-from edgeturn.seam import crc32, hmac_sha1, hmac_sha256, same
+from edgeturn.protocol.digests import hmac_sha1, hmac_sha256
+from edgeturn.seam import crc32, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -77,6 +77,7 @@ class Turn(State):
         if known.up_credit < 0 and not self.draw_up(known, length, now):
             return None
         known.up_packets += 1
+        known.used_at = now
         return bound.via, bound.wire, packet[CHANNEL_HEADER_SIZE : CHANNEL_HEADER_SIZE + length]
 
     def peer(self, packet: memoryview, size: int, index: int, source: bytes, now: int) -> "Datagram | None":
@@ -89,6 +90,7 @@ class Turn(State):
         if owner.down_credit < 0 and not self.draw_down(owner, size, now):
             return None
         owner.down_packets += 1
+        owner.used_at = now
         pack_pair(packet, _CHANNEL_START, bound.number, size)
         return owner.via, owner.client, packet[_CHANNEL_START : HEADROOM + size]
 
@@ -104,9 +106,9 @@ class Turn(State):
         self.authenticator.nonces.lifetime = limits.nonce_lifetime
         self.strangers.set_rate(limits.unauthenticated_rate)
         self.pool.accounts.use(limits)
-        self.up.rate = self.down.rate = limits.total_bandwidth
+        self.rates.set_total(limits.total_bandwidth)
         for owner in self.live_sessions():
-            owner.up.rate = owner.down.rate = limits.bandwidth
+            self.rates.set_allocation(owner.slot, limits.bandwidth)
             owner.forget_credit()
         self.reconsider_peers()
 

@@ -6,7 +6,7 @@ Rule 1: a wildcard is every address of its family, one socket each, so that an a
 
 from edgeturn import seam
 from edgeturn.protocol import address
-from edgeturn.relay import options
+from edgeturn.relay import options, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _expand(place: bytes, interfaces: "list[Interface]") -> "list[bytes]":
 
 def open_at(place: bytes) -> "seam.Socket":
     """Return a socket bound to a port||ip; OSError where it can't be."""
-    sock: seam.Socket = seam.udp_socket(address.ip_of(place))
+    sock: seam.Socket = sockets.udp_socket(address.ip_of(place))
     try:
         sock.bind(seam.native(place))
     except OSError:

@@ -9,6 +9,7 @@ Rule 3: the clock is read once a wake-up.
 from edgeturn import seam
 from edgeturn.protocol.limits import HEADROOM
 from edgeturn.protocol.turn import Turn
+from edgeturn.relay import sockets
 from edgeturn.relay.relays import RelaySockets
 
 TYPE_CHECKING = False
@@ -178,11 +179,11 @@ class Loop:
         """Return what sends a datagram with DF."""
 
         def send(data: "bytes | memoryview", destination: "tuple[str, int]") -> None:
-            seam.set_dont_fragment(sock, True)
+            sockets.set_dont_fragment(sock, True)
             try:
                 sock.sendto(data, destination)
             finally:
-                seam.set_dont_fragment(sock, False)
+                sockets.set_dont_fragment(sock, False)
 
         return send
 

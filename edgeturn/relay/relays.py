@@ -11,6 +11,7 @@ from edgeturn import seam
 from edgeturn.protocol.address import format_ip, join
 from edgeturn.protocol.pool import Relay
 from edgeturn.protocol.turn import Turn
+from edgeturn.relay import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class RelaySockets:
         """Get a relay ready for its client: room for peers' datagrams, and away with what strangers queued before."""
         sock = self.sockets[index]
         assert sock is not None
-        seam.set_receive_buffer(sock, _RECEIVE_BUFFER)
+        sockets.set_receive_buffer(sock, _RECEIVE_BUFFER)
         for _ in range(_DRAIN_MOST):
             try:
                 sock.recv(1)
@@ -126,7 +127,7 @@ class RelaySockets:
     def _bind(self, relay: Relay, port: int) -> "seam.Socket | None":
         """Return a socket bound to a port of a relay's address, None where the port is taken; OSError for all else."""
         ip = self._ip(relay)
-        sock: seam.Socket = seam.udp_socket(ip)
+        sock: seam.Socket = sockets.udp_socket(ip)
         try:
             sock.bind(seam.native(join(ip, port)))
         except OSError as error:
@@ -134,8 +135,8 @@ class RelaySockets:
             if error.args[0] != seam.EADDRINUSE:
                 raise
             return None
-        seam.report_errors(sock, ip)
-        seam.set_receive_buffer(sock, 0)  # as little as there is: nobody has the port yet
+        sockets.report_errors(sock, ip)
+        sockets.set_receive_buffer(sock, 0)  # as little as there is: nobody has the port yet
         return sock
 
     def _use(self, relay: Relay, sock: "seam.Socket | None", port: int, paired: bool) -> None:

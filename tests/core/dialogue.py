@@ -17,13 +17,14 @@ from edgeturn.protocol import stun
 from edgeturn.protocol.address import IPV4, IPV6, ip_of, parse
 from edgeturn.protocol.address import format as as_text
 from edgeturn.protocol.credentials import Credentials
+from edgeturn.protocol.digests import hmac_sha1, hmac_sha256, md5, sha256
 from edgeturn.protocol.limits import HEADROOM, Limits
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Channel, Permission, Relay
 from edgeturn.protocol.request import Request
 from edgeturn.protocol.turn import Turn
-from edgeturn.seam import crc32, hmac_sha1, hmac_sha256, md5, sha256
+from edgeturn.seam import crc32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 from edgeturn.protocol import credentials as credentials_module
 from edgeturn.protocol import stun
 from edgeturn.protocol.credentials import MD5, SHA256, Credentials, account_of, expiry_of, long_term_key
+from edgeturn.protocol.digests import hmac_sha1, sha256
 from edgeturn.protocol.nonce import features_of
-from edgeturn.seam import base64, hmac_sha1, sha256
+from edgeturn.seam import base64
 from tests.core.dialogue import (
     PEER,
     REALM,

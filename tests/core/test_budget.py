@@ -1,7 +1,7 @@
 """Budgets in windows of whole seconds, and the table of strangers."""
 
 from edgeturn.protocol.address import parse
-from edgeturn.protocol.budget import STRANGER_WINDOW, UNLIMITED, Budget, Strangers, draw
+from edgeturn.protocol.budget import STRANGER_WINDOW, UNLIMITED, Budgets, Strangers
 from edgeturn.protocol.limits import PREFIX_TABLE_SIZE
 from tests.core.dialogue import Server
 
@@ -21,55 +21,76 @@ def admitted(table: Strangers, source: str, now: int, most: int = 1000) -> int:
     return count
 
 
+def budgets(*rates: int) -> Budgets:
+    """Return budgets whose cells have these rates."""
+    made = Budgets(len(rates))
+    for cell in range(len(rates)):
+        made.set_rate(cell, rates[cell])
+    return made
+
+
 def test_a_window_holds_its_rate_and_no_more() -> None:
-    budget = Budget(10)
-    assert [budget.take(4, 100), budget.take(6, 100), budget.take(1, 100), budget.take(0, 100)] == [
-        True,
-        True,
-        False,
-        True,
-    ]
-    assert budget.left(101) == 10 and budget.take(10, 101) and not budget.take(1, 101)
+    cells = budgets(0, 10)
+    taken = [cells.take(1, amount, 100) for amount in (4, 6, 1, 0)]
+    assert taken == [True, True, False, True]
+    assert cells.left(1, 101) == 10 and cells.take(1, 10, 101) and not cells.take(1, 1, 101)
 
 
 def test_what_is_too_much_takes_nothing() -> None:
-    budget = Budget(10)
-    assert not budget.take(11, 100) and budget.left(100) == 10
+    cells = budgets(10)
+    assert not cells.take(0, 11, 100) and cells.left(0, 100) == 10
+
+
+def test_cells_are_each_for_themselves() -> None:
+    cells = budgets(10, 10)
+    assert cells.take(0, 10, 100) and cells.left(1, 100) == 10
 
 
 def test_windows_of_several_seconds() -> None:
-    budget = Budget(3, 60)
-    assert budget.take(3, 120) and not budget.take(1, 179) and budget.take(3, 180)
+    cells = Budgets(1, 60)
+    cells.set_rate(0, 3)
+    assert cells.take(0, 3, 120) and not cells.take(0, 1, 179) and cells.take(0, 3, 180)
 
 
 def test_rate_0_is_unlimited() -> None:
-    budget = Budget(0)
-    assert all(budget.take(UNLIMITED, 100) for _ in range(100))
-    assert budget.left(100) == UNLIMITED and budget.draw_size() == UNLIMITED
+    cells = budgets(0)
+    assert all(cells.take(0, UNLIMITED, 100) for _ in range(100))
+    assert cells.left(0, 100) == UNLIMITED and cells.draw_size(0) == UNLIMITED
 
 
 def test_changed_rate_counts_from_the_next_window() -> None:
-    budget = Budget(10)
-    budget.take(10, 100)
-    budget.rate = 20
-    assert budget.left(100) == 0 and budget.left(101) == 20
+    cells = budgets(10)
+    cells.take(0, 10, 100)
+    cells.set_rate(0, 20)
+    assert cells.left(0, 100) == 0 and cells.left(0, 101) == 20
+
+
+def test_whoever_has_a_cell_next_begins_anew() -> None:
+    cells = budgets(10)
+    cells.take(0, 10, 100)
+    cells.reset(0, 20)
+    assert (cells.rate(0), cells.left(0, 100)) == (20, 20)
 
 
 def test_draws_are_small_against_the_rate_and_large_against_a_packet() -> None:
     for rate, size in ((1, 2048), (16 * 2048, 2048), (1_000_000, 62_500)):
-        assert Budget(rate).draw_size() == size
+        assert budgets(rate).draw_size(0) == size
 
 
-def test_draw_takes_the_same_out_of_every_budget_or_nothing() -> None:
-    wide, narrow = Budget(100_000), Budget(3000)
-    assert draw((wide, narrow), 1, 100) == 2048
-    assert (wide.left(100), narrow.left(100)) == (97_952, 952)
-    assert draw((wide, narrow), 900, 100) == 952
-    assert draw((wide, narrow), 1, 100) == 0
-    assert (wide.left(100), narrow.left(100)) == (97_000, 0)
-    assert draw((wide, narrow), 2999, 101) == 2999
-    assert draw((wide, narrow), 2, 101) == 0
-    assert draw((Budget(0), Budget(0)), 5, 101) == UNLIMITED
+def test_draw_takes_the_same_out_of_every_cell_or_nothing() -> None:
+    cells = budgets(100_000, 3000, 0)
+
+    def left() -> tuple[int, int]:
+        return cells.left(0, 100), cells.left(1, 100)
+
+    assert cells.draw((0, 1), 1, 100) == 2048
+    assert left() == (97_952, 952)
+    assert cells.draw((0, 1), 900, 100) == 952
+    assert cells.draw((0, 1), 1, 100) == 0
+    assert left() == (97_000, 0)
+    assert cells.draw((0, 1), 2999, 101) == 2999
+    assert cells.draw((0, 1), 2, 101) == 0
+    assert cells.draw((2, 2), 5, 101) == UNLIMITED
 
 
 def test_strangers_have_their_rate_over_a_window() -> None:

@@ -2,9 +2,10 @@
 
 from edgeturn.protocol import stun
 from edgeturn.protocol.credentials import Credentials
+from edgeturn.protocol.digests import hmac_sha1
 from edgeturn.protocol.limits import Limits
 from edgeturn.protocol.peers import Peers
-from edgeturn.seam import base64, hmac_sha1
+from edgeturn.seam import base64
 from tests.core.dialogue import (
     OTHER,
     PEER,

@@ -6,9 +6,10 @@ server's pools must hold exactly what the model says, and at the end everything 
 
 from edgeturn.protocol import stun
 from edgeturn.protocol.address import IPV4, IPV6, parse
+from edgeturn.protocol.digests import sha256
 from edgeturn.protocol.limits import Limits
 from edgeturn.protocol.pool import Accounts, Pool
-from edgeturn.seam import sha256
+from edgeturn.protocol.rates import Rates
 from tests.core.dialogue import EVEN, EVEN_AND_NEXT, WANT_BOTH, WANT_IPV4, WANT_IPV6, Answer, Client, Server
 
 TYPE_CHECKING = False
@@ -262,7 +263,7 @@ def test_rfc6056_ports_are_not_given_in_an_order() -> None:
 
 
 def test_accounts_are_bounded_and_the_idle_ones_wanted_longest_ago_go_first() -> None:
-    accounts = Accounts(3, Limits())
+    accounts = Accounts(3, Limits(), Rates(Limits(), 3))
     first, second, third = [accounts.open(name, now) for name, now in ((b"a", 1), (b"b", 2), (b"c", 3))]
     assert first is not None and second is not None and third is not None
     third.allocations = 1

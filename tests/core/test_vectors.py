@@ -4,7 +4,7 @@ from edgeturn.protocol import stun
 from edgeturn.protocol.address import format as as_text
 from edgeturn.protocol.address import parse
 from edgeturn.protocol.credentials import MD5, SHA256, long_term_key, user_hash
-from edgeturn.seam import hmac_sha1, hmac_sha256
+from edgeturn.protocol.digests import hmac_sha1, hmac_sha256
 from tests.core.dialogue import Server, raises
 
 SHORT_TERM = b"VOkJxbRl1RmTxUk/WvJxBt"

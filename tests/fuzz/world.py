@@ -10,12 +10,12 @@ import sys
 from edgeturn.protocol import stun
 from edgeturn.protocol.address import IPV4, IPV6, join, parse, parse_ip
 from edgeturn.protocol.credentials import Credentials, time_limited_password
+from edgeturn.protocol.digests import md5, sha256
 from edgeturn.protocol.limits import HEADROOM, Limits
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Relay
 from edgeturn.protocol.turn import Turn
-from edgeturn.seam import md5, sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
