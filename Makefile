@@ -5,7 +5,7 @@ ARGS ?=
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench tox micropython clean
+.PHONY: help run test check bench tox micropython program clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,10 @@ tox: ## Run the CPython tests on each CPython from 3.11 to 3.13 that this machin
 
 micropython: ## Fetch MicroPython and print the path of the command that runs it
 	@$(PYTHON) -m tools.micropython
+
+program: ## Compile the kernel's program for both byte orders
+	@$(PYTHON) -m tools.prepare program
+	@$(PYTHON) -m tools.program
 
 clean: ## Remove what these targets made
 	rm -rf .venv .build .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

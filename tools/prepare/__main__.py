@@ -7,7 +7,8 @@ from . import browser, debian, environment
 from .steps import Unprepared
 
 _TARGETS: dict[str, tuple[Callable[[], None], ...]] = {
-    "run": (lambda: environment.ensure([]),),
+    "run": (lambda: environment.ensure(["kernel"]),),
+    "program": (lambda: debian.ensure(debian.PROGRAM),),
     "tox": (lambda: environment.ensure(["test"]),),
     "check": (lambda: environment.ensure(["test", "check"]),),
     "test": (lambda: environment.ensure(["test"]), lambda: debian.ensure(debian.FOR_TESTS), browser.ensure),

@@ -16,6 +16,7 @@ from .steps import Unprepared, run, say
 
 # The command that is called, and the package that brings it.
 Programs = tuple[tuple[str, str], ...]
+PROGRAM: Programs = (("clang-14", "clang-14"),)  # compiles what runs in the kernel; another version gives other bytes
 FOR_BENCHMARKS: Programs = (
     ("ip", "iproute2"),
     ("turnserver", "coturn"),
@@ -29,6 +30,7 @@ FOR_TESTS: Programs = (
     ("chromium", "chromium"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    *PROGRAM,
 )
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 _POLICY = Path("/usr/sbin/policy-rc.d")

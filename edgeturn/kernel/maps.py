@@ -1,0 +1,153 @@
+"""The maps of a relay: their table, and creating, pinning and opening the whole set in one folder.
+
+Rule 1: a relay is known by its control socket; its instance names the folder of its pins.
+Rule 2: the attaching process creates maps; the daemon, on both interpreters, opens what it finds.
+"""
+
+import os
+
+from edgeturn.kernel import bpf, flows
+from edgeturn.kernel.bpf import Map
+from edgeturn.seam import crc32
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.protocol.limits import Limits
+
+DEFAULT_CONTROL = "/run/edgeturn/control.sock"  # as in the options; its relay has the plain name
+PORTS = 1024  # entries of the bitmap, 64 ports each
+
+# Name, type, size of key and value. A hash has all its memory from the start.
+TABLE = (
+    ("flows", bpf.HASH, flows.KEY_SIZE, flows.FLOW_SIZE),
+    ("counters", bpf.PERCPU_ARRAY, 4, flows.COUNTER_SIZE),
+    ("budgets", bpf.ARRAY, 4, flows.BUDGET_SIZE),
+    ("ports", bpf.ARRAY, 4, flows.PORTS_SIZE),
+    ("tallies", bpf.PERCPU_ARRAY, 4, flows.TALLY_SIZE),
+    ("hooks", bpf.ARRAY, 4, flows.HOOK_SIZE),
+    ("devices", bpf.DEVMAP_HASH, 4, 4),
+    ("scratch", bpf.PERCPU_ARRAY, 4, flows.SCRATCH_SIZE),
+)
+_EINVAL, _EOPNOTSUPP = 22, 95
+
+
+def instance(control: str) -> str:
+    """Return the name of the relay that has this control socket."""
+    return "edgeturn" if control == DEFAULT_CONTROL else f"edgeturn-{crc32(control.encode()):08x}"
+
+
+def folder(pins: str, instance: str) -> str:
+    """Return where a relay's maps are pinned."""
+    return f"{pins}/{instance}"
+
+
+def sizes(limits: "Limits") -> "dict[str, int]":
+    """Return how many entries each map has."""
+    flow_count = 2 * limits.max_allocations * limits.max_channels
+    return {
+        "flows": flow_count,
+        "counters": flow_count,
+        "budgets": 6 * limits.max_allocations + 3,
+        "ports": PORTS,
+        "tallies": flows.HOOKS * len(flows.OUTCOMES),
+        "hooks": flows.HOOKS,
+        "devices": flows.HOOKS,
+        "scratch": 1,
+    }
+
+
+class Maps:
+    """The maps of one relay, open."""
+
+    def __init__(self, opened: "dict[str, Map]") -> None:
+        """Take them by name."""
+        self.by_name = opened
+        self.flows = opened["flows"]
+        self.counters = opened["counters"]
+        self.budgets = opened["budgets"]
+        self.ports = opened["ports"]
+        self.tallies = opened["tallies"]
+        self.hooks = opened["hooks"]
+        self.devices = opened["devices"]
+
+    def close(self) -> None:
+        """Close them all; pins and programs keep them."""
+        _close(self.by_name)
+
+
+def open_all(folder: str) -> Maps:
+    """Open the pinned maps of a folder; OSError where one isn't there or isn't what this version takes."""
+    opened: dict[str, Map] = {}
+    try:
+        for name, kind, key_size, value_size in TABLE:
+            opened[name] = found = bpf.open_pinned(f"{folder}/{name}")
+            if (found.kind, found.key_size, found.value_size) != (kind, key_size, value_size):
+                raise OSError(_EINVAL, f"{folder}/{name} is of another version")
+    except OSError:
+        _close(opened)
+        raise
+    return Maps(opened)
+
+
+def create_all(folder: str, limits: "Limits") -> Maps:
+    """Open a relay's maps, and create and pin those that aren't there or are of another size."""
+    if not _keeps_pins(folder):
+        raise OSError(_EOPNOTSUPP, f"{folder} isn't in a BPF file system: mount -t bpf bpf /sys/fs/bpf")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    opened: dict[str, Map] = {}
+    entries = sizes(limits)
+    try:
+        for name, kind, key_size, value_size in TABLE:
+            opened[name] = _create(f"{folder}/{name}", name, (kind, key_size, value_size, entries[name]))
+    except OSError:
+        _close(opened)
+        raise
+    return Maps(opened)
+
+
+def remove_all(folder: str) -> None:
+    """Remove a relay's pins and their folder; what is attached keeps its maps until it is detached."""
+    for name in os.listdir(folder):
+        os.remove(f"{folder}/{name}")
+    os.rmdir(folder)
+
+
+def _keeps_pins(folder: str) -> bool:
+    """Say whether a folder is, or would be, in a BPF file system."""
+    folder = os.path.abspath(folder)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    device = os.stat(folder).st_dev
+    with open("/proc/self/mountinfo") as stream:
+        for line in stream:
+            mount, _, kind = line.partition(" - ")
+            if mount.split(" ")[2] == f"{os.major(device)}:{os.minor(device)}":
+                return kind.startswith("bpf ")
+    return False
+
+
+def _create(path: str, name: str, wanted: "tuple[int, int, int, int]") -> Map:
+    """Return the map that is pinned at a path if it's as wanted, else a new one in its place."""
+    try:
+        found = bpf.open_pinned(path)
+    except OSError as error:
+        if error.args[0] != bpf.ENOENT:
+            raise
+    else:
+        if (found.kind, found.key_size, found.value_size, found.entries) == wanted:
+            return found
+        found.close()
+        os.remove(path)
+    kind, key_size, value_size, entries = wanted
+    made = bpf.create(kind, key_size, value_size, entries, 0, name)
+    try:
+        bpf.pin(made.file, path)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _close(opened: "dict[str, Map]") -> None:
+    for each in opened.values():
+        each.close()

@@ -1,0 +1,143 @@
+/* The hook of tc, ingress of clsact: headers or payload move, and the packet goes out by the neighbour table. */
+#ifndef EDGETURN_TC_H
+#define EDGETURN_TC_H
+
+#include <linux/pkt_cls.h>
+
+#include "rewrite.h"
+
+#define PACKET_HOST 0 /* linux/if_packet.h */
+
+/* Move the headers to where they belong; the kernel keeps the sum over the packet, if it has one. */
+INLINE long move_headers(struct __sk_buff *skb, const struct packet *packet, const struct decision *to)
+{
+	long no = 0;
+
+	if (packet->ipv4 != to->ipv4)
+		no = change_proto(skb, to->ipv4 ? SWAP16(ETH_P_IP) : SWAP16(ETH_P_IPV6), 0);
+	if (!no && to->room)
+		no = adjust_room(skb, to->room, BPF_ADJ_ROOM_NET, 0);
+	return no;
+}
+
+/* Keep the sum over the packet that some devices deliver. With both checksums in it, it changes by the pseudo header
+ * alone; of what adjust_room took away, the old ports, the kernel has subtracted the sum. */
+INLINE void keep_sum(struct __sk_buff *skb, const struct packet *packet, const struct decision *to)
+{
+	__u16 change = ~to->pseudo_change;
+
+	csum_update(skb, to->room < 0 ? fold_few(change + packet->key.local_port + packet->key.remote_port) : change);
+}
+
+/* Move the payload: what the kernel remembers of the UDP header's place stays true. */
+INLINE long move_payload(struct __sk_buff *skb, const struct packet *packet, const struct decision *to)
+{
+	__u32 size = to->bytes, zero = 0;
+	__u32 at = LINK + (packet->ipv4 ? IPV4_HEADER : IPV6_HEADER) + UDP_HEADER;
+	__u32 from = at + packet->payload - size, onto = at + to->payload - size;
+	void *kept = look_up(scratch, &zero);
+	long no = 0;
+
+	if (!kept || size > SCRATCH)
+		return -1;
+	if (size && load_bytes(skb, from, kept, size))
+		return -1;
+	if (to->room)
+		no = change_tail(skb, at + to->payload, 0);
+	if (!no && size)
+		no = store_bytes(skb, onto, kept, size, 0);
+	if (!no && packet->ipv4 != to->ipv4)
+		no = change_proto(skb, to->ipv4 ? SWAP16(ETH_P_IP) : SWAP16(ETH_P_IPV6), 0);
+	return no;
+}
+
+/* Send the packet out. One a second goes through the neighbour table, which so learns that the entry is in use. */
+INLINE int send_out(struct __sk_buff *skb, struct decision *to)
+{
+	const struct counter *route = to->route;
+	struct ethernet *ethernet;
+
+	if (!LINK && change_head(skb, ETH_HLEN, 0))
+		return TC_ACT_SHOT;
+	ethernet = (void *)(long)skb->data;
+	if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
+		return TC_ACT_SHOT;
+	ethernet->kind = to->ipv4 ? SWAP16(ETH_P_IP) : SWAP16(ETH_P_IPV6);
+	if (route->route_kind == BY_ETHERNET && !to->fresh) {
+		__builtin_memcpy(ethernet->addresses, route->ethernet, sizeof(ethernet->addresses));
+		return redirect(route->interface, 0);
+	}
+	if (!to->fresh) {
+		to->next.nh_family = route->route_kind == BY_IPV4 ? AF_INET : AF_INET6;
+		__builtin_memcpy(to->next.ipv6_nh, route->next_hop, sizeof(to->next.ipv6_nh));
+	}
+	return redirect_neigh(route->interface, &to->next, sizeof(to->next), 0);
+}
+
+INLINE int carry(struct __sk_buff *skb, const struct packet *packet, struct decision *to)
+{
+	__u32 check_at = LINK + (to->ipv4 ? IPV4_HEADER : IPV6_HEADER) + 6;
+	__u16 check = to->partial ? packet->udp_check : updated_check(packet, to);
+	void *data;
+
+	if (to->partial ? move_payload(skb, packet, to) : move_headers(skb, packet, to))
+		return TC_ACT_SHOT;
+	data = (void *)(long)skb->data;
+	if (!write(data + LINK, (void *)(long)skb->data_end, packet, to, check))
+		return TC_ACT_SHOT;
+	if (to->partial) {
+		l4_csum_replace(skb, check_at, 0, to->pseudo_change, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
+		l4_csum_replace(skb, check_at, 0, fold_few(to->change + (__u16)~to->pseudo_change), BPF_F_MARK_MANGLED_0);
+	} else {
+		keep_sum(skb, packet, to);
+	}
+	return send_out(skb, to);
+}
+
+INLINE int read_skb(struct packet *packet, struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end, *network = data + LINK;
+	int no;
+
+	if (skb->protocol == SWAP16(ETH_P_IP)) {
+		no = read_ipv4(packet, network, end);
+		return no ? no : read_udp(packet, network + IPV4_HEADER, end);
+	}
+	no = read_ipv6(packet, network, end);
+	return no ? no : read_udp(packet, network + IPV6_HEADER, end);
+}
+
+SEC("tc") int edgeturn_tc(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+	struct decision to = {};
+	int no;
+
+	if (skb->protocol == SWAP16(PROBE)) {
+		tally(SEEN, skb->len);
+		return TC_ACT_SHOT;
+	}
+	if (skb->protocol != SWAP16(ETH_P_IP) && skb->protocol != SWAP16(ETH_P_IPV6))
+		return TC_ACT_UNSPEC;
+	if (skb->vlan_present || skb->pkt_type != PACKET_HOST)
+		return TC_ACT_UNSPEC;
+	if (skb->data + LINK + HEADERS > skb->data_end)
+		pull_data(skb, skb->len < LINK + HEADERS ? skb->len : LINK + HEADERS);
+	no = read_skb(&packet, skb);
+	if (!no) {
+		packet.payload = skb->len - LINK - (packet.ipv4 ? IPV4_HEADER : IPV6_HEADER) - UDP_HEADER;
+		no = decide(&to, &packet, skb, skb->ifindex, skb->len - LINK, skb->gso_size);
+	}
+	if (!no && to.partial && to.bytes > SCRATCH)
+		no = CHECKSUM;
+	if (no) {
+		if (no < OUTCOMES)
+			tally(no, skb->len);
+		return TC_ACT_UNSPEC;
+	}
+	if (!account(&to))
+		return TC_ACT_SHOT;
+	return carry(skb, &packet, &to);
+}
+
+#endif
