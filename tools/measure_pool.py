@@ -35,6 +35,7 @@ sys.path.insert(0, __file__.rpartition("/")[0] + "/.." if "/" in __file__ else "
 
 import json  # noqa: E402
 
+import edgeturn.kernel.carrier  # noqa: E402
 import edgeturn.relay.main  # noqa: E402, F401  (all the code that a relay loads)
 from edgeturn import seam  # noqa: E402
 from edgeturn.protocol.pool import reserve  # noqa: E402

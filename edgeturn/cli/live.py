@@ -36,6 +36,7 @@ def status_command(file: Path, as_json: bool) -> None:
         *[(name.replace("_", " "), _amount(name, count)) for name, count in answer["traffic"].items()],
         ("refused", _counts(answer["refused"])),
         ("dropped", _counts(answer["dropped"])),
+        ("kernel path", _kernel(answer["kernel"])),
         *[(name.replace("_", " "), answer[name]) for name in _WORTH_A_LOOK if answer[name]],
         ("memory", bytes_text(answer["memory_bytes"])),
     ]
@@ -56,7 +57,8 @@ def sessions_command(file: Path, as_json: bool) -> None:
         click.echo("No session.")
         return
     print_table(
-        ("ID", "USER", "CLIENT", "RELAYED", "AGE", "ENDS IN", "UP", "DOWN"), [_row(each) for each in answer["sessions"]]
+        ("ID", "USER", "CLIENT", "RELAYED", "AGE", "IDLE", "ENDS IN", "UP", "DOWN", "CHANNELS", "IN KERNEL"),
+        [_row(each) for each in answer["sessions"]],
     )
 
 
@@ -129,10 +131,27 @@ def _row(each: dict[str, Any]) -> tuple[object, ...]:
         each["client"],
         ", ".join(each["relayed"]),
         seconds_text(each["age_seconds"]),
+        seconds_text(each["idle_seconds"]),
         seconds_text(each["expires_seconds"]),
         bytes_text(each["up_bytes"]),
         bytes_text(each["down_bytes"]),
+        each["channels"],
+        f"{each['kernel_channels']}, {bytes_text(each['kernel_bytes'])}",
     )
+
+
+def _kernel(path: dict[str, Any]) -> str:
+    """Return where the kernel path stands, in words."""
+    words = [path["state"]]
+    if path["reason"]:
+        words.append(path["reason"])
+    if path["state"] == "on":
+        words.append(f"carries {counted(path['channels'], 'channel')}")
+    if path["orphans"]:
+        words.append(f"{path['orphans']} more of an earlier relay")
+    if path["failures"]:
+        words.append(f"{counted(path['failures'], 'failed call')}")
+    return ", ".join(words)
 
 
 def _amount(name: str, count: int) -> str:

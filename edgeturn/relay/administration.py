@@ -9,6 +9,7 @@ from edgeturn.protocol import address
 from edgeturn.protocol.pool import Allocation
 from edgeturn.relay.control import ControlError
 from edgeturn.relay.describe import printable
+from edgeturn.relay.traffic import Traffic
 from edgeturn.relay.uci import ConfigError
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ class Administration:
             "kick": self.kick,
             "drain": self.drain,
             "reload": self.reload,
+            "kernel": self.kernel,
         }
 
     def status(self, request: "dict[str, object]") -> "dict[str, object]":
@@ -58,6 +60,7 @@ class Administration:
         daemon = self._daemon
         return {
             "traffic": daemon.statistics.traffic(live),
+            "kernel": daemon.kernel.describe(),
             "refused": {str(code): count for code, count in daemon.statistics.refused_codes.items()},
             "dropped": dict(daemon.turn.dropped),
             "unsent_packets": daemon.loop.unsent,
@@ -70,7 +73,7 @@ class Administration:
         """Return every live allocation."""
         now = self._daemon.loop.now
         live = sorted(self._daemon.turn.live_sessions(), key=lambda owner: owner.session)
-        return {"sessions": [_describe(owner, now) for owner in live]}
+        return {"sessions": [_describe(owner, self._daemon.kernel.traffic(owner), now) for owner in live]}
 
     def kick(self, request: "dict[str, object]") -> "dict[str, object]":
         """End sessions, by number or by user."""
@@ -103,6 +106,11 @@ class Administration:
         except ConfigError as error:
             raise ControlError(f"nothing was changed: {error}")
 
+    def kernel(self, request: "dict[str, object]") -> "dict[str, object]":
+        """Open the kernel's maps if they're there now, or leave them, and write all flows anew."""
+        self._daemon.kernel.resume()
+        return self._daemon.kernel.describe()
+
 
 def _names(owner: Allocation) -> "tuple[str, ...]":
     """Return the names under which a session's user may be called."""
@@ -123,7 +131,7 @@ def _word(value: object) -> str:
     return printable(str(value).encode())
 
 
-def _describe(owner: Allocation, now: int) -> "dict[str, object]":
+def _describe(owner: Allocation, traffic: Traffic, now: int) -> "dict[str, object]":
     relays = [relay for relay in owner.relays if relay]
     return {
         "session": owner.session,
@@ -132,11 +140,9 @@ def _describe(owner: Allocation, now: int) -> "dict[str, object]":
         "relayed": [address.format(relay.announced) for relay in relays],
         "age_seconds": now - owner.created,
         "expires_seconds": owner.expires - now,
+        "idle_seconds": max(now - traffic.used_at, 0),
         "permissions": owner.count_permissions(),
         "channels": len(owner.channels),
+        "kernel_channels": traffic.channels,
         "peers": [address.format(bound.peer) for bound in owner.channels.values()],
-        "up_packets": owner.up_packets,
-        "up_bytes": owner.up_bytes(),
-        "down_packets": owner.down_packets,
-        "down_bytes": owner.down_bytes(),
-    }
+    } | traffic.counts()

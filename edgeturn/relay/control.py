@@ -122,7 +122,7 @@ def listen(path: str) -> "seam.Socket":
     """Return a listening Unix socket; OSError where it can't be had. What a dead relay left behind is replaced."""
     _make_folder(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if _is_served(path):
+    if is_served(path):
         raise OSError(seam.EADDRINUSE, "another relay uses this control socket")
     try:
         os.remove(path)
@@ -144,7 +144,7 @@ def _make_folder(path: str) -> None:
         pass  # it's there already, or bind will say what is wrong
 
 
-def _is_served(path: str) -> bool:
+def is_served(path: str) -> bool:
     """Say whether a relay that lives answers on a Unix socket."""
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

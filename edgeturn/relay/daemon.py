@@ -13,7 +13,8 @@ from edgeturn.protocol.pool import Relay
 from edgeturn.protocol.turn import Turn
 from edgeturn.relay import configuration, listeners, network, options, plan
 from edgeturn.relay.configuration import Configuration
-from edgeturn.relay.control import Control
+from edgeturn.relay.control import Control, is_served
+from edgeturn.relay.kernel import KernelPath
 from edgeturn.relay.log import Log, LogObserver
 from edgeturn.relay.loop import Loop
 from edgeturn.relay.observers import Observers
@@ -52,15 +53,18 @@ class Daemon:
         self.settings = self._started_with = settings
         self.log = _open_log(settings)
         self.started = seam.wall()
-        self.statistics = Statistics()
+        self.kernel = KernelPath(settings, self.log)
+        self.statistics = Statistics(self.kernel)
         self.interfaces = network.interfaces()
         self.relay_ips = self._find_relay_ips()
+        self.observers = Observers([_SocketObserver(self), LogObserver(self.log, self.kernel), self.statistics])
         self.turn = self._make_turn(settings)
         self.relays = RelaySockets(self.turn, settings, self.relay_ips)
         self.loop = Loop(self.turn, self.relays)
         self.loop.before_wait = self._before_wait
-        self.listening = self._listen()  # first: a relay's random port mustn't be one that is listened on
-        self.relays.open_all()
+        self.listeners = self._listen()  # first: a relay's random port mustn't be one that is listened on
+        self.listening = list(self.listeners.values())
+        self._open_relays()
         self._reload_wanted = False
         self._control: "Control | None" = None
         self._catch_signals()
@@ -76,16 +80,18 @@ class Daemon:
     def run(self) -> None:
         """Serve until a signal or a finished drain ends it; StartError where `user` can't be become."""
         self._drop_privileges()
+        self.kernel.prove()
         seam.settle()
         seam.write_error(self._ready_line() + "\n")
         self.log.write("info", plan.holds(self.settings.limits(), len(self.relay_ips)))
+        self.kernel.announce()
         try:
             self.loop.run()
         finally:
             if self._control is not None:
                 self._control.close()
             self.loop.close()
-        self.log.write("info", "stopped")
+        self.log.write("info", "stopped" + self.kernel.farewell(seam.clock()))
 
     def reload(self, text: str) -> "dict[str, object]":
         """Apply a configuration given as text; return what was applied and what waits for a restart."""
@@ -131,7 +137,7 @@ class Daemon:
             settings.credentials(seam.random_bytes),
             self._peers(settings),
             seam.random_bytes,
-            Observers([_SocketObserver(self), LogObserver(self.log), self.statistics]),
+            self.observers,
         )
 
     def _find_relay_ips(self) -> "dict[int, list[bytes]]":
@@ -149,14 +155,24 @@ class Daemon:
             raise StartError("option 'external_address': each relayed address needs one of its own, as RELAY=ANNOUNCED")
         return found
 
-    def _listen(self) -> "list[bytes]":
-        """Open the listeners; return their addresses."""
+    def _listen(self) -> "dict[int, bytes]":
+        """Open the listeners; return their addresses by number."""
         places = listeners.addresses(self.settings, self.interfaces)
         if not places:
             raise StartError("no address to listen on")
-        for place in places:
-            self.loop.add_listener(_listener(place))
-        return places
+        return {self.loop.add_listener(_listener(place)): place for place in places}
+
+    def _open_relays(self) -> None:
+        """Open the relay sockets, behind the sockets of what an earlier relay left in the kernel: at other ports."""
+        if is_served(self.settings.text("control")):
+            raise StartError(f"another relay uses the control socket {self.settings.text('control')}")
+        self.kernel.start(self.turn, self.observers, self.listeners, self.relaying())
+        try:
+            self.relays.open_all()
+        except StartError:
+            if not self.kernel.give_way():
+                raise
+            self.relays.open_all()
 
     def _peers(self, settings: Configuration) -> Peers:
         peers = settings.peers()
@@ -195,6 +211,7 @@ class Daemon:
         ids = find_user(name)
         if ids is None:
             raise StartError(f"option 'user': there is no user '{name}'")
+        self.kernel.before_dropping()
         try:
             seam.drop_privileges(ids[0], ids[1])
         except OSError as error:
@@ -211,6 +228,8 @@ class Daemon:
         self.turn.authenticator.wall_offset = seam.wall() - self.loop.now
         if self.loop.now - self._interfaces_read_at >= _INTERFACES_AGE:
             self._follow_addresses()
+            self.kernel.look()
+        self.kernel.tick(self.loop.now)
         if self._reload_wanted:
             self._reload_wanted = False
             self.reload_file()
@@ -225,6 +244,7 @@ class Daemon:
         except (OSError, MemoryError) as error:  # what was known stays true until the next time
             self.log.write("warning", f"addresses-unread reason='{error}'")
         self.turn.reconsider_peers()
+        self.kernel.reconsider()
 
     def _apply(self, new: Configuration) -> None:
         credentials, peers = new.credentials(seam.random_bytes), self._peers(new)
@@ -233,6 +253,7 @@ class Daemon:
             if _is_live(name):
                 setattr(limits, name, new.values[name])
         self.turn.use(limits, credentials, peers)
+        self.kernel.reload()
         self.log.set_level(new.text("log_level"))
 
 

@@ -18,6 +18,10 @@ from edgeturn.protocol.request import Request
 from edgeturn.relay.describe import METHODS, describe, printable
 from edgeturn.relay.options import LEVELS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.relay.kernel import KernelPath
+
 _WINDOW = 60  # seconds in which the same failed login is said once
 _REMEMBERED = 64
 _REFUSALS = 60  # lines about refused requests in a window; users can cause as many as strangers
@@ -69,9 +73,10 @@ class Log:
 class LogObserver(Observer):
     """Logs what the core tells."""
 
-    def __init__(self, log: Log) -> None:
-        """Take where to."""
+    def __init__(self, log: Log, kernel: "KernelPath") -> None:
+        """Take where to, and whom to ask what the kernel carried."""
         self._log = log
+        self._kernel = kernel
         self._failed: set[tuple[bytes, bytes]] = set()
         self._window = 0
         self._refusals = 0
@@ -89,8 +94,10 @@ class LogObserver(Observer):
         if owner is None:
             self._log.write("info", f"reservation-ended relayed={address.format(relay.announced)}")
             return
+        counted = self._kernel.traffic(owner)
         counters = (
-            f"up={owner.up_packets}/{owner.up_bytes()} down={owner.down_packets}/{owner.down_bytes()} packets/bytes"
+            f"up={counted.up_packets}/{counted.up_bytes} down={counted.down_packets}/{counted.down_bytes}"
+            f" kernel={counted.kernel_packets}/{counted.kernel_bytes} packets/bytes"
         )
         self._log.write("info", f"freed {_session(relay)} relayed={address.format(relay.announced)} {counters}")
 

@@ -18,6 +18,14 @@ class Observers(Observer):
         """Take the observers."""
         self._observers = observers
 
+    def add(self, observer: Observer) -> None:
+        """Tell one more, before the others."""
+        self._observers.insert(0, observer)
+
+    def remove(self, observer: Observer) -> None:
+        """Tell one no longer."""
+        self._observers.remove(observer)
+
     def allocated(self, relay: Relay) -> None:
         self._tell(lambda observer: observer.allocated(relay))
 

@@ -17,6 +17,8 @@ _FALSE = ("0", "off", "no", "false", "disabled")
 _MULTIPLES = {"k": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 LEVELS = ("error", "warning", "info", "debug")
 LOG_TARGETS = ("stderr", "syslog")
+KERNEL_HOOKS = ("auto", "tc", "xdp", "off")
+GRO_CHOICES = ("keep", "off")
 
 
 def text(value: str) -> str:
@@ -210,6 +212,12 @@ OPTIONS = tuple(
              "Address or prefix that is allowed as a peer although it's special or local."),
             ("relay", "deny_peer", prefix, None, _LIVE, _MANY,
              "Address or prefix that is never allowed as a peer."),
+            ("relay", "kernel", choice(KERNEL_HOOKS), "auto", _RESTART, _ONE,
+             "How the kernel carries media: auto, tc, xdp, or off for not at all."),
+            ("relay", "kernel_pins", text, "/sys/fs/bpf/edgeturn", _RESTART, _ONE,
+             "Folder in a BPF file system, where the kernel keeps what it carries by."),
+            ("relay", "kernel_gro", choice(GRO_CHOICES), "keep", _RESTART, _ONE,
+             "off takes GRO fraglists, which hide packets from tc, off the interfaces that are attached to."),
             ("relay", "control", text, "/run/edgeturn/control.sock", _RESTART, _ONE,
              "Unix socket for status, sessions, kick, drain and reload."),
             ("relay", "user", text, None, _RESTART, _ONE,

@@ -4,18 +4,22 @@ from edgeturn.protocol import stun
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.pool import Allocation, Relay
 from edgeturn.protocol.request import Request
+from edgeturn.relay.traffic import COUNTS
 
-_DIRECTIONS = ("up_packets", "up_bytes", "down_packets", "down_bytes")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.relay.kernel import KernelPath
 
 
 class Statistics(Observer):
     """Counts what the core tells."""
 
-    def __init__(self) -> None:
-        """Begin at nothing."""
+    def __init__(self, kernel: "KernelPath") -> None:
+        """Begin at nothing; the kernel path is asked for what it carried."""
         self.allocated_ever = 0
         self.refused_codes: dict[int, int] = {}
-        self._ended = dict.fromkeys(_DIRECTIONS, 0)
+        self._kernel = kernel
+        self._ended = dict.fromkeys(COUNTS, 0)
 
     def allocated(self, relay: Relay) -> None:
         if relay.allocation is not None:
@@ -37,7 +41,6 @@ class Statistics(Observer):
         return total
 
     def _add(self, total: "dict[str, int]", owner: Allocation) -> None:
-        total["up_packets"] += owner.up_packets
-        total["up_bytes"] += owner.up_bytes()
-        total["down_packets"] += owner.down_packets
-        total["down_bytes"] += owner.down_bytes()
+        counts = self._kernel.traffic(owner).counts()
+        for name in COUNTS:
+            total[name] += counts[name]

@@ -129,7 +129,7 @@ def test_lines_go_to_syslog_where_that_is_asked_for(start: StartRelay, new_clien
         syslog.bind("/dev/log")
         try:
             syslog.settimeout(DEADLINE)
-            relay = start(log="syslog", log_level="info")
+            relay = start(log="syslog", log_level="info", kernel="off")
             assert new_client(relay).allocate().code == 0
             lines = [syslog.recv(4096) for _ in range(2)]
         finally:

@@ -106,7 +106,7 @@ def test_too_few_free_ports_are_one_sentence(interpreter: list[str], tmp_path: P
 
 def test_a_control_socket_in_use_is_one_sentence(relay: Relay, interpreter: list[str], tmp_path: Path) -> None:
     text = configuration(defaults(tmp_path, free_port()) | {"control": relay.settings["control"]})
-    assert "can't open the control socket" in assert_one_sentence(run(interpreter, tmp_path, text), 1)
+    assert "another relay uses the control socket" in assert_one_sentence(run(interpreter, tmp_path, text), 1)
     assert relay.status()["ok"]
 
 

@@ -1,0 +1,218 @@
+"""The carrier: writes the flows by which the kernel carries media, as the core binds and permits.
+
+    bound     both flows of a channel, until the second in which it no longer carries; or none, where that is over
+    unbound   what the kernel counted goes to the allocation, flows and place are given back
+
+Rule 1: the core doesn't depend on it: what can't be written stays in Python, whole; half a channel is taken out again.
+Rule 2: a place in `counters` is zeroed before somebody gets it; what it counts is read when the channel ends, and
+        when somebody asks.
+"""
+
+from edgeturn.kernel import budgets, counters, flows, orphans
+from edgeturn.kernel.bpf import index
+from edgeturn.kernel.counters import NONE, Places
+from edgeturn.kernel.flows import BUDGET_SIZE, COUNTER_SIZE, SECOND, Flow
+from edgeturn.kernel.maps import Maps
+from edgeturn.kernel.orphans import Orphans
+from edgeturn.kernel.ports import Ports
+from edgeturn.protocol.address import port_of
+from edgeturn.protocol.observer import Observer
+from edgeturn.protocol.pool import Channel, Relay
+from edgeturn.protocol.rates import NOBODY
+from edgeturn.protocol.state import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeturn.kernel.orphans import Held
+
+    Counted = tuple[int, int, int]  # packets, bytes, second of the last one
+
+_ZEROS = bytes(COUNTER_SIZE)
+
+
+class Carrier(Observer):
+    """Keeps the maps in step with the core."""
+
+    def __init__(
+        self,
+        maps: Maps,
+        state: State,
+        listeners: "dict[int, bytes]",
+        clock: "Callable[[], int]",
+        hold: "Callable[[bytes], Held]",
+    ) -> None:
+        """Take the maps, the core, the listeners' port||ip, a clock, and what binds a socket to port||ip."""
+        self.maps = maps
+        self.channels = 0  # that the kernel carries
+        self.failures = 0  # of calls; the channel stayed in Python
+        self._state = state
+        self._listeners = listeners
+        self._clock = clock
+        self._places = Places(maps.counters.entries // 2)
+        self._ports = Ports(maps.ports)
+        self.orphans = Orphans(maps.flows, self._places, hold, self._close_port)
+
+    def start(self, relay_ips: "list[bytes]") -> None:
+        """Take over what is in the maps, and write what is bound already; OSError where that can't be."""
+        self.prove()
+        rates = self._state.rates
+        rates.budgets = budgets.shared(rates.budgets, self.maps.budgets)
+        listeners = list(self._listeners.values())
+        self.orphans.adopt(listeners, relay_ips, self._clock())
+        self.reconsider()
+        for owner in self._state.live_sessions():
+            self.orphans.end_client(self._listeners[owner.via], owner.client, self._state.peers)
+        self._ports.replace({port_of(each) for each in listeners + self.orphans.relayed()})
+        self.rewrite()
+
+    def prove(self) -> None:
+        """Write what nobody reads; OSError where that isn't allowed."""
+        self.maps.budgets.set(index(NOBODY), bytes(BUDGET_SIZE))
+
+    def abandon(self) -> None:
+        """Leave the maps, which may no longer be written: what is in them ends by itself, its addresses held."""
+        self._leave_budgets()
+
+    def remaining(self, now: int) -> "tuple[int, int]":
+        """Return how many channels the kernel carries now, and when the last of them expires."""
+        live = [bound for owner in self._state.live_sessions() for bound in owner.channels.values() if bound.place]
+        ends = [bound.carries_until for bound in live if bound.carries_until > now]
+        return len(ends) + self.orphans.count, max(self.orphans.latest(), max(ends or [0]))
+
+    def rewrite(self) -> None:
+        """Write all flows anew."""
+        for relay in self._state.pool.relays:
+            for channel in relay.channels.values():
+                self.bound(channel)
+
+    def reconsider(self) -> None:
+        """End the orphans that the peer policy denies."""
+        self.orphans.reconsider(self._state.peers)
+
+    def tick(self, now: int) -> None:
+        """End the orphans that have expired, and see to it that the next is noticed."""
+        self.orphans.expire(now, self._state.peers)
+        if self.orphans.due:
+            self._state.schedule(self.orphans.due)
+
+    def stop(self) -> None:
+        """Take everything back into Python; orphans that can't be deleted keep their addresses."""
+        for relay in self._state.pool.relays:
+            for channel in relay.channels.values():
+                self._withdraw(channel)
+        self._leave_budgets()
+        try:
+            self.orphans.clear()
+        except OSError:
+            self.failures += 1
+        self.maps.close()
+
+    def read(self, channel: Channel) -> "tuple[Counted, Counted]":
+        """Return what the kernel counted for a channel, up and down."""
+        return self._read(counters.up(channel.place)), self._read(counters.down(channel.place))
+
+    # What the core tells.
+
+    def allocated(self, relay: Relay) -> None:
+        owner = relay.allocation
+        try:
+            if owner is not None:
+                self.orphans.end_client(self._listeners[owner.via], owner.client, self._state.peers)
+        except OSError:
+            self.failures += 1
+
+    def bound(self, channel: Channel) -> None:
+        try:
+            if channel.carries_until > self._clock() and self._give_place(channel):
+                self._write(channel)
+                return
+        except OSError:
+            self.failures += 1
+        self._withdraw(channel)
+
+    def unbound(self, channel: Channel) -> None:
+        self._withdraw(channel)
+
+    def freed(self, relay: Relay) -> None:
+        try:
+            if relay.allocation is not None:
+                self._close_port(relay.address)
+        except OSError:
+            self.failures += 1
+
+    # Doing it.
+
+    def _give_place(self, channel: Channel) -> bool:
+        """See to it that a channel has a place; False where there's none left."""
+        if channel.place != NONE:
+            return True
+        place = self._places.take()
+        if place == NONE:
+            return False
+        channel.place = place
+        self.channels += 1
+        self.maps.counters.set(index(counters.up(place)), _ZEROS)
+        self.maps.counters.set(index(counters.down(place)), _ZEROS)
+        self._ports.open(port_of(channel.relay.address))
+        return True
+
+    def _write(self, channel: Channel) -> None:
+        relay, until, place = channel.relay, channel.carries_until, channel.place
+        owner, rates = relay.allocation, self._state.rates
+        assert owner is not None
+        up_key, down_key = self._keys(channel)
+        up = budgets.in_flow(rates.budgets, rates.up(owner))
+        down = budgets.in_flow(rates.budgets, rates.down(owner))
+        to_peer = Flow(relay.address, channel.wire, 0, until, counters.up(place), up)
+        listener = self._listeners[owner.via]
+        to_client = Flow(listener, owner.client, channel.number, until, counters.down(place), down)
+        self.maps.flows.set(up_key, to_peer.pack())
+        self.maps.flows.set(down_key, to_client.pack())
+
+    def _withdraw(self, channel: Channel) -> None:
+        """Let Python carry a channel; a place whose flows can't be deleted is lost until the next start."""
+        owner = channel.relay.allocation
+        if channel.place == NONE or owner is None:
+            return
+        try:
+            for key in self._keys(channel):
+                self.maps.flows.delete(key)
+            owner.add_carried(*self.read(channel))
+            self._places.give(channel.place)
+        except OSError:
+            self.failures += 1
+        channel.place = NONE
+        self.channels -= 1
+
+    def _keys(self, channel: Channel) -> "tuple[bytes, bytes]":
+        """Return the keys of a channel's flows: from its client, from its peer."""
+        relay = channel.relay
+        owner = relay.allocation
+        assert owner is not None
+        up = flows.key(self._listeners[owner.via], owner.client, channel.number)
+        return up, flows.key(relay.address, channel.wire, 0)
+
+    def _read(self, counter: int) -> "Counted":
+        value = self.maps.counters.get(index(counter))
+        assert value is not None  # an array has all of its entries
+        packets, size, last = flows.read_counter(value)
+        return packets, size, last // SECOND
+
+    def _leave_budgets(self) -> None:
+        rates = self._state.rates
+        rates.budgets = budgets.unshared(rates.budgets, self.maps.budgets.entries)
+
+    def _close_port(self, address: bytes) -> None:
+        """Clear the bit of a port that a relayed address no longer has, unless it's another's too."""
+        used = list(self._listeners.values()) + self.orphans.relayed()
+        used += [relay.address for relay in self._state.pool.relays if relay.allocation is not None]
+        if not any(other[:2] == address[:2] and other != address for other in used):
+            self._ports.close(port_of(address))
+
+
+def discard(maps: Maps) -> None:
+    """Delete the flows of maps that won't be used, so that nothing goes on unseen, and close them."""
+    orphans.clear(maps.flows)
+    maps.close()

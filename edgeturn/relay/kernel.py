@@ -1,0 +1,239 @@
+"""The daemon's side of the kernel path: opens the maps that an attaching process has pinned, and follows them.
+
+    off      option 'kernel' says so, or this interpreter can't call bpf(2)
+    absent   nobody has attached
+    on       flows are written as channels are bound
+    failed   the maps are there and can't be used; a sentence says why
+
+Rule 1: the maps are opened before privileges are dropped, and a write proves afterwards that it's still allowed.
+Rule 2: whatever fails here, Python carries on.
+Rule 3: what writes flows is loaded once there are maps.
+"""
+
+import os
+
+from edgeturn import seam
+from edgeturn.protocol.address import ip_of
+from edgeturn.protocol.pool import Allocation
+from edgeturn.relay import sockets
+from edgeturn.relay.traffic import Traffic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.kernel.carrier import Carrier
+    from edgeturn.protocol.state import State
+    from edgeturn.relay.configuration import Configuration
+    from edgeturn.relay.log import Log
+    from edgeturn.relay.observers import Observers
+
+OFF, ABSENT, ON, FAILED = "off", "absent", "on", "failed"
+_ENOENT, _ENOTDIR = 2, 20
+_PRIVILEGED = "/proc/sys/kernel/unprivileged_bpf_disabled"
+_RELEASE = "/proc/sys/kernel/osrelease"
+_NO_LONGER = (5, 19)  # Linux; from then on maps that are open may be written by anybody
+_NEEDS = "as another user bpf(2) needs Linux 5.19, or sysctl kernel.unprivileged_bpf_disabled=0; or leave out `user`"
+
+
+class KernelPath:
+    """The kernel path of one daemon."""
+
+    def __init__(self, settings: "Configuration", log: "Log") -> None:
+        """Take the configuration and the log."""
+        self.carrier: Carrier | None = None
+        self.state = OFF if settings.text("kernel") == OFF or not seam.BPF else ABSENT
+        self.reason = ""
+        self._log = log
+        self._pins = settings.text("kernel_pins")
+        self._control = settings.text("control")
+        self._folder = ""
+        self._names: "list[str]" = []
+        self._opened: "tuple[int, ...]" = ()  # what told the pins apart when they were opened
+
+    def start(
+        self, state: "State", observers: "Observers", listeners: "dict[int, bytes]", relay_ips: "list[bytes]"
+    ) -> None:
+        """Open the maps if they're there, and take over what a relay before this one left in them."""
+        self._core = state
+        self._observers = observers
+        self._listeners = listeners
+        self._relay_ips = relay_ips
+        if self.state != OFF:
+            from edgeturn.kernel import maps
+
+            self._folder = maps.folder(self._pins, maps.instance(self._control))
+            self._names = [row[0] for row in maps.TABLE]
+            self._follow()
+
+    def announce(self) -> None:
+        """Log where the kernel path stands."""
+        if self.state == OFF:
+            return
+        words = [f"kernel-path state={self.state} folder={self._folder}"]
+        if self.reason:
+            words.append(f"reason='{self.reason}'")
+        if self.carrier is not None:
+            words.append(f"channels={self.carrier.channels} orphans={self.carrier.orphans.count}")
+        self._log.write("warning" if self.state == FAILED else "info", " ".join(words))
+
+    def look(self) -> None:
+        """Follow the pins, where they have come, gone or changed."""
+        if self.state != OFF and self._pinned() != self._opened:
+            self._follow()
+            self.announce()
+
+    def resume(self) -> None:
+        """Follow the pins, and write all flows anew."""
+        if self.state == OFF:
+            return
+        if not self._follow() and self.carrier is not None:
+            self.carrier.rewrite()
+        self.announce()
+
+    def before_dropping(self) -> None:
+        """Give up while that can be done in order, where bpf(2) won't be allowed to another user."""
+        if self.carrier is not None and _needs_privilege():
+            self._close()
+            self._fail(_NEEDS)
+
+    def prove(self) -> None:
+        """Write something that nobody reads, to know whether flows may be written as this user."""
+        if self.carrier is None:
+            return
+        try:
+            self.carrier.prove()
+        except OSError as error:
+            self._observers.remove(self.carrier)
+            self.carrier.abandon()
+            self.carrier = None
+            self._fail(f"{seam.reason(error)}; {_NEEDS}")
+
+    def tick(self, now: int) -> None:
+        """End what has expired of what a relay before this one left."""
+        if self.carrier is not None:
+            self.carrier.tick(now)
+
+    def reconsider(self) -> None:
+        """Apply another peer policy to what a relay before this one left."""
+        if self.carrier is not None:
+            self.carrier.reconsider()
+
+    def reload(self) -> None:
+        """Apply other rates: which of them are unlimited stands in the flows."""
+        if self.carrier is not None:
+            self.carrier.reconsider()
+            self.carrier.rewrite()
+
+    def give_way(self) -> bool:
+        """End all orphans, whose sockets may be too many; say whether there were any."""
+        if self.carrier is None or not self.carrier.orphans.count:
+            return False
+        self.carrier.orphans.clear()
+        return True
+
+    def traffic(self, owner: Allocation) -> Traffic:
+        """Return what a session carried."""
+        return Traffic(owner, self.carrier)
+
+    def describe(self) -> "dict[str, object]":
+        """Return where it stands, for those who look at the relay."""
+        carrier = self.carrier
+        return {
+            "state": self.state,
+            "reason": self.reason,
+            "folder": self._folder,
+            "channels": carrier.channels if carrier else 0,
+            "orphans": carrier.orphans.count if carrier else 0,
+            "failures": carrier.failures if carrier else 0,
+        }
+
+    def farewell(self, now: int) -> str:
+        """Return what the last log line says of channels that go on without the daemon."""
+        count, ends = self.carrier.remaining(now) if self.carrier else (0, 0)
+        if not count:
+            return ""
+        return f" kernel-channels={count} for-seconds={ends - now} hint='`edgeturn kernel detach` ends them at once'"
+
+    # Opening and closing.
+
+    def _pinned(self) -> "tuple[int, ...]":
+        """Return what tells the pins apart from others at their place; nothing where they aren't all there."""
+        try:
+            return tuple([os.stat(f"{self._folder}/{name}")[1] for name in self._names])
+        except OSError as error:
+            return () if error.args[0] in (_ENOENT, _ENOTDIR) else self._opened
+
+    def _follow(self) -> bool:
+        """Close what is no longer pinned and open what is; say whether anything was done."""
+        pinned = self._pinned()
+        if pinned == self._opened and (self.carrier is not None or not pinned):
+            return False
+        self._close()
+        self._opened = pinned
+        self.state, self.reason = ABSENT, ""
+        if pinned:
+            self._open()
+        return True
+
+    def _open(self) -> None:
+        from edgeturn.kernel import carrier, maps
+
+        try:
+            found = maps.open_all(self._folder)
+        except OSError as error:
+            self._fail(f"can't open the maps: {seam.reason(error)}")
+            return
+        wanted = maps.sizes(self._core.limits)
+        if any(found.by_name[name].entries != wanted[name] for name in wanted):
+            carrier.discard(found)
+            self._fail("the maps were made for other limits; `edgeturn kernel attach` makes new ones")
+            return
+        made = carrier.Carrier(found, self._core, self._listeners, seam.clock, _hold)
+        try:
+            made.start(self._relay_ips)
+        except (OSError, MemoryError) as error:
+            made.stop()
+            self._fail(f"can't write flows: {error}")
+            return
+        self._observers.add(made)
+        self.carrier = made
+        self.state = ON
+
+    def _close(self) -> None:
+        if self.carrier is not None:
+            self._observers.remove(self.carrier)
+            self.carrier.stop()
+            self.carrier = None
+
+    def _fail(self, reason: str) -> None:
+        self.state, self.reason = FAILED, reason
+
+
+def _hold(place: bytes) -> "seam.Socket":
+    """Return a socket that is bound to port||ip and keeps next to nothing of what comes; OSError where it can't be."""
+    sock: seam.Socket = sockets.udp_socket(ip_of(place))
+    try:
+        sock.bind(seam.native(place))
+    except OSError:
+        sock.close()
+        raise
+    sockets.set_receive_buffer(sock, 0)
+    return sock
+
+
+def _needs_privilege() -> bool:
+    """Say whether this kernel refuses bpf(2) to others than root, also for maps that are open already."""
+    return _number(_PRIVILEGED) != 0 and _release() < _NO_LONGER
+
+
+def _number(path: str) -> int:
+    try:
+        with open(path) as stream:
+            return int(stream.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def _release() -> "tuple[int, int]":
+    with open(_RELEASE) as stream:
+        major, _, rest = stream.read().partition(".")
+    return int(major), int(rest.partition(".")[0].partition("-")[0])
