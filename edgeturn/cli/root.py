@@ -22,6 +22,8 @@ COMMANDS = (
     ("kick", "live", "End sessions."),
     ("drain", "live", "Admit no new allocations and end when none is left."),
     ("reload", "live", "Apply the configuration file without dropping an allocation."),
+    ("kernel", "kernel", "Let the kernel carry media: attach, detach, status."),
+    ("firewall", "firewall", "Open ports in nftables, and find what is in the way."),
     ("config", "config", "Show, change and check the configuration."),
     ("user", "user", "Add, list and remove users with a password."),
     ("secret", "secret", "Add, rotate, list and remove shared secrets."),

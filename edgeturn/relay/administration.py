@@ -34,6 +34,7 @@ class Administration:
             "drain": self.drain,
             "reload": self.reload,
             "kernel": self.kernel,
+            "openings": self.openings,
         }
 
     def status(self, request: "dict[str, object]") -> "dict[str, object]":
@@ -110,6 +111,11 @@ class Administration:
         """Open the kernel's maps if they're there now, or leave them, and write all flows anew."""
         self._daemon.kernel.resume()
         return self._daemon.kernel.describe()
+
+    def openings(self, request: "dict[str, object]") -> "dict[str, object]":
+        """Put every live port into the firewall's table, which may be new."""
+        live, trouble = self._daemon.openings.refill(self._daemon.turn.pool.relays)
+        return {"live_ports": live, "trouble": trouble}
 
 
 def _names(owner: Allocation) -> "tuple[str, ...]":

@@ -5,6 +5,8 @@ Rule 2: a reload checks all of the new configuration first, changes nothing wher
 """
 
 from edgeturn import seam
+from edgeturn.kernel.maps import instance
+from edgeturn.kernel.openings import Openings
 from edgeturn.protocol import address
 from edgeturn.protocol.address import family
 from edgeturn.protocol.observer import Observer
@@ -57,7 +59,10 @@ class Daemon:
         self.statistics = Statistics(self.kernel)
         self.interfaces = network.interfaces()
         self.relay_ips = self._find_relay_ips()
-        self.observers = Observers([_SocketObserver(self), LogObserver(self.log, self.kernel), self.statistics])
+        self.openings = Openings(instance(settings.text("control")), self.log.write)
+        self.observers = Observers(
+            [_SocketObserver(self), LogObserver(self.log, self.kernel), self.statistics, self.openings]
+        )
         self.turn = self._make_turn(settings)
         self.relays = RelaySockets(self.turn, settings, self.relay_ips)
         self.loop = Loop(self.turn, self.relays)

@@ -11,7 +11,7 @@ from edgeturn.protocol.limits import MOST_ALLOCATIONS, Limits
 
 CPYTHON = "CPython"
 MICROPYTHON = "MicroPython"
-_OTHER_FILES = 32
+_OTHER_FILES = 40
 
 
 class Costs:

@@ -21,6 +21,7 @@ FOR_BENCHMARKS: Programs = (
     ("ip", "iproute2"),
     ("turnserver", "coturn"),
     ("gcc", "build-essential"),
+    *PROGRAM,
 )
 FOR_TESTS: Programs = (
     ("ip", "iproute2"),
@@ -30,6 +31,9 @@ FOR_TESTS: Programs = (
     ("chromium", "chromium"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("nft", "nftables"),
+    ("iptables-nft", "iptables"),
+    ("gcc", "build-essential"),
     *PROGRAM,
 )
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])

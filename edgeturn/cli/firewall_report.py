@@ -1,0 +1,176 @@
+"""What `edgeturn firewall` says: what our table accepts, how packets fare in all tables, and what to do."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeturn.cli import place, remedies
+from edgeturn.cli.output import bytes_text, counted, print_table
+from edgeturn.cli.remedies import Remedy
+from edgeturn.kernel import firewall, ways
+from edgeturn.kernel.firewall import CLIENTS, PEERS, RANGE, Opened
+from edgeturn.kernel.maps import instance
+from edgeturn.kernel.passage import Obstacle
+from edgeturn.kernel.ruleset import Ruleset
+from edgeturn.kernel.tables import Tables
+from edgeturn.kernel.ways import ANSWERS, CLOSED, OPEN, PARTLY, Trial
+from edgeturn.protocol import address
+from edgeturn.relay.configuration import Configuration
+
+_LEGACY = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
+_MOST_PORTS = 8  # live ones that a table shows
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found: our table, how each way fares, what opens it, and tables that can't be read."""
+
+    table: str
+    file: Path
+    opened: Opened | None
+    trials: list[Trial]
+    remedies: list[Remedy]
+    legacy: list[str]
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it for programs."""
+        opened = self.opened
+        return {
+            "table": self.table,
+            "open": opened is not None,
+            "listening_ports": opened.listening if opened else [],
+            "relayed_ports": [_live(*each) for each in sorted(opened.relayed.items())] if opened else [],
+            "range": opened.ports if opened else None,
+            "counters": {name: asdict(each) for name, each in opened.counters.items()} if opened else {},
+            "ways": [_way(trial) for trial in self.trials],
+            "remedies": [asdict(remedy) for remedy in self.remedies],
+            "legacy_iptables": self.legacy,
+        }
+
+    def print_opened(self, why_not: str) -> None:
+        """Print what was opened; why_not: what keeps the relay from following its live ports."""
+        assert self.opened is not None
+        ports = _listed(self.opened.listening)
+        click.echo(f"Open in the table inet {self.table}: UDP {ports} for clients,")
+        if self.opened.ports is None:
+            live = counted(len(self.opened.relayed), "port")
+            click.echo(f"and for peers each relayed port while it is given to a client, {live} now.")
+            return
+        click.echo(f"and for peers all of {_range(self.opened.ports)}, as the relay can't follow its live ports:")
+        click.echo(f"{why_not}.")
+
+    def print_table(self) -> None:
+        """Print what our table accepts and has counted."""
+        if self.opened is None:
+            click.echo(f"There is no table inet {self.table}; `{place.command('firewall open', self.file)}` makes it.")
+            return
+        click.echo(f"The table inet {self.table} accepts:\n")
+        ports = {CLIENTS: _listed(self.opened.listening), PEERS: _shortened(sorted(self.opened.relayed))}
+        if self.opened.ports is not None:
+            ports[RANGE] = _range(self.opened.ports)
+        rows = [
+            (_SENDERS.get(name, name), ports.get(name, ""), each.packets, bytes_text(each.bytes))
+            for name, each in self.opened.counters.items()
+        ]
+        print_table(("FROM", "UDP PORTS", "PACKETS", "BYTES"), rows)
+
+    def print_ways(self) -> None:
+        """Print how packets fare, and what opens the ways that are closed."""
+        if not self.trials:
+            click.echo("\nOnly the loopback is listened on and relayed from: no firewall matters.")
+            return
+        click.echo("\nWho gets in, by the rules of all tables:\n")
+        print_table(("INTERFACE", "ADDRESS", "FROM", "UDP PORTS", "GETS IN"), [_row(trial) for trial in self.trials])
+        click.echo()
+        if any(trial.verdict == ANSWERS for trial in self.trials):
+            click.echo(_ONLY_ANSWERS)
+            click.echo()
+        for text in sorted({text for trial in self.trials for text in trial.unsure}):
+            click.echo(f"Taken as not matching, for it depends on more: {text}.")
+        for path in self.legacy:
+            program = "ip6tables" if "ip6" in path else "iptables"
+            click.echo(f"Rules of {program}-legacy can't be seen here: `{program}-legacy -S` shows them.")
+        if self.remedies:
+            self._print_remedies()
+        else:
+            check = place.command("check", self.file)
+            click.echo(f"Nothing here is in the way; `{check}` from elsewhere proves the rest.")
+
+    def _print_remedies(self) -> None:
+        click.echo("What one table drops no other can let through; open it there, as root:")
+        for remedy in self.remedies:
+            click.echo(f"\n{remedy.firewall}:\n")
+            for command in remedy.commands:
+                click.echo(f"  {command}")
+            click.echo(f"\n  {remedy.keeps}")
+
+
+_GETS_IN = {OPEN: "yes", PARTLY: "some ports", ANSWERS: "only answers", CLOSED: "no"}
+_ONLY_ANSWERS = (
+    "Only answers: peers that a client has sent to get in, at the port that it sent to. Peers behind a NAT that gives "
+    "each\ndestination another port don't: their calls fail, or need a relay of their own as well."
+)
+_SENDERS = {CLIENTS: "clients", PEERS: "peers, live ports", RANGE: "peers, all ports"}
+
+
+def make(link: Tables, settings: Configuration, file: Path) -> Report:
+    """Look at everything."""
+    table = instance(settings.text("control"))
+    trials = ways.attempt(Ruleset(link), ways.find(settings))
+    opened = firewall.read_table(link, table)
+    legacy = [path for path in _LEGACY if has_rules(path)]
+    return Report(table, file, opened, trials, remedies.find(trials, table), legacy)
+
+
+def has_rules(path: str) -> bool:
+    """Say whether tables of legacy iptables are loaded."""
+    try:
+        return bool(Path(path).read_text().split())
+    except OSError:
+        return False
+
+
+def _row(trial: Trial) -> tuple[str, ...]:
+    way = trial.way
+    why = f" ({', '.join(_where(each) for each in trial.obstacles)})" if trial.obstacles else ""
+    return way.interface, address.format_ip(way.ip), way.purpose, _range(way.ports), _GETS_IN[trial.verdict] + why
+
+
+def _where(obstacle: Obstacle) -> str:
+    chain = f"{obstacle.family} {obstacle.table} {obstacle.chain}"
+    if obstacle.handle is None:
+        return f"{chain}, policy drop"
+    return f"{chain}, handle {obstacle.handle} {'rejects' if obstacle.rejects else 'drops'}"
+
+
+def _way(trial: Trial) -> dict[str, Any]:
+    way = trial.way
+    return {
+        "from": way.purpose,
+        "interface": way.interface,
+        "address": address.format_ip(way.ip),
+        "ports": way.ports,
+        "verdict": trial.verdict,
+        "obstacles": [asdict(each) for each in trial.obstacles],
+        "unsure": sorted(trial.unsure),
+    }
+
+
+def _live(port: int, milliseconds: int) -> dict[str, int]:
+    return {"port": port, "expires_seconds": milliseconds // 1000}
+
+
+def _listed(ports: list[int]) -> str:
+    return ", ".join(str(port) for port in ports)
+
+
+def _shortened(ports: list[int]) -> str:
+    more = len(ports) - _MOST_PORTS
+    return _listed(ports[:_MOST_PORTS]) + (f" and {more} more" if more > 0 else "") if ports else "none now"
+
+
+def _range(ports: tuple[int, int]) -> str:
+    first, last = ports
+    return str(first) if first == last else f"{first}-{last}"

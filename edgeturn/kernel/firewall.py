@@ -1,0 +1,213 @@
+"""Our own table: the ports that clients listen for and that peers send to, accepted and counted.
+
+    table inet edgeturn {
+        set listening { type inet_service }
+        set relayed   { type inet_service; flags timeout }      the daemon's observer fills it
+        chain input   { type filter hook input priority filter; policy accept
+            udp dport @listening counter accept comment "clients"
+            udp dport @relayed counter accept comment "peers"
+            udp dport 49152-65535 counter accept comment "range"      only where the daemon can't follow
+        }
+    }
+
+Rule 1: it's made and removed whole, and what is right already is left alone with its counters.
+Rule 2: ports are enough: nothing is forbidden here, so the address beside it would forbid nothing more.
+Rule 3: what it accepts another table may still drop, before or after; that is found by obstacles.
+"""
+
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from edgeturn.kernel import expressions, tables
+from edgeturn.kernel.expressions import REGISTER, expression
+from edgeturn.kernel.netfilter import (
+    CREATE,
+    ELEMENT_KEY,
+    ELEMENTS_LIST,
+    ELEMENTS_SET,
+    ELEMENTS_TABLE,
+    INET,
+    NEW_ELEMENT,
+    RELAYED,
+    VALUE,
+    attribute,
+    attributes,
+    element,
+    name,
+    port,
+)
+from edgeturn.kernel.tables import Change, Row, Tables
+
+CLIENTS, PEERS, RANGE = "clients", "peers", "range"
+_LISTENING = "listening"
+_CHAIN = "input"
+_APPEND = 0x800
+
+# Numbers of linux/netfilter/nf_tables.h and libnftnl's udata.h.
+_TABLE_NAME = 1
+_SET_TABLE, _SET_NAME, _SET_FLAGS, _SET_KEY_TYPE, _SET_KEY_SIZE, _SET_ID = 1, 2, 3, 4, 5, 10
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
+_HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
+RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS, RULE_NOTES = 1, 2, 4, 7
+_COMMENT = 0
+_SET_HAS_TIMEOUTS = 0x10
+_PORT_TYPE = 13  # nft's inet_service
+_INPUT = 1
+_FILTER = 0
+_ELEMENT_EXPIRES = 5
+
+
+@dataclass
+class Counted:
+    """What a rule has counted."""
+
+    packets: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class Opened:
+    """What our table accepts: listening ports, relayed ones with their milliseconds, a range; and what it counted."""
+
+    listening: list[int]
+    relayed: dict[int, int] = field(default_factory=dict)
+    ports: tuple[int, int] | None = None
+    counters: dict[str, Counted] = field(default_factory=dict)
+
+    def is_like(self, other: "Opened") -> bool:
+        """Say whether another one has the same rules."""
+        mine, theirs = (self.listening, self.ports), (other.listening, other.ports)
+        return mine == theirs and list(self.counters) == list(other.counters)
+
+
+def open_table(link: Tables, table: str, listening: Sequence[int], ports: tuple[int, int] | None) -> None:
+    """Accept some listening ports and the live relayed ones, and a range of ports where one is given."""
+    names = [CLIENTS, PEERS] + [RANGE] * (ports is not None)
+    wanted = Opened(sorted(set(listening)), {}, ports, {each: Counted() for each in names})
+    found = read_table(link, table)
+    if found is not None and found.is_like(wanted):
+        return
+    if found is not None:
+        wanted.relayed = found.relayed
+    link.change([*_removal(table), *_creation(table, wanted)])
+
+
+def close_table(link: Tables, table: str) -> bool:
+    """Remove the table with all that is in it; say whether there was one."""
+    try:
+        link.change([Change(tables.DELETE_TABLE, 0, INET, [(_TABLE_NAME, name(table))])])
+    except NetlinkError as error:
+        if error.code != errno.ENOENT:
+            raise
+        return False
+    return True
+
+
+def read_table(link: Tables, table: str) -> Opened | None:
+    """Return what our table accepts now; None where it isn't there."""
+    if link.find(tables.GET_TABLE, INET, [(_TABLE_NAME, name(table))]) is None:
+        return None
+    opened = Opened(sorted(_elements(link, table, _LISTENING)), _elements(link, table, RELAYED))
+    for row in link.dump(tables.GET_RULE, INET, [(RULE_TABLE, name(table)), (RULE_CHAIN, name(_CHAIN))]):
+        parts = {each.name: each for each in expressions.read(row.values.get(RULE_EXPRESSIONS, b""))}
+        if "counter" in parts:
+            counter = parts["counter"]
+            opened.counters[_comment(row)] = Counted(counter.number("packets"), counter.number("bytes"))
+        if "range" in parts:
+            bounds = [int.from_bytes(parts["range"].value(end), "big") for end in ("from", "to")]
+            opened.ports = (bounds[0], bounds[1])
+    return opened
+
+
+def _elements(link: Tables, table: str, of: str) -> dict[int, int]:
+    """Return the ports of a set, each with the milliseconds that it has left, 0 without end."""
+    found = {}
+    for row in link.dump(tables.GET_ELEMENT, INET, [(ELEMENTS_TABLE, name(table)), (ELEMENTS_SET, name(of))]):
+        for _, item in row.nested(ELEMENTS_LIST):
+            parts = dict(attributes(item))
+            key = dict(attributes(parts[ELEMENT_KEY]))[VALUE]
+            found[int.from_bytes(key, "big")] = int.from_bytes(parts.get(_ELEMENT_EXPIRES, b""), "big")
+    return found
+
+
+def _removal(table: str) -> list[Change]:
+    """Return what removes a table whether it is there or not."""
+    place = [(_TABLE_NAME, name(table))]
+    return [Change(tables.NEW_TABLE, CREATE, INET, place), Change(tables.DELETE_TABLE, 0, INET, place)]
+
+
+def _creation(table: str, wanted: Opened) -> list[Change]:
+    listening = [element(port(each)) for each in wanted.listening]
+    relayed = [element(port(each), milliseconds) for each, milliseconds in wanted.relayed.items()]
+    rules = [_rule(table, CLIENTS, _in_set(_LISTENING)), _rule(table, PEERS, _in_set(RELAYED))]
+    if wanted.ports is not None:
+        rules.append(_rule(table, RANGE, _in_range(*wanted.ports)))
+    return [
+        Change(tables.NEW_TABLE, CREATE, INET, [(_TABLE_NAME, name(table))]),
+        _set(table, _LISTENING, 1, 0),
+        _set(table, RELAYED, 2, _SET_HAS_TIMEOUTS),
+        _chain(table),
+        *rules,
+        _filling(table, _LISTENING, listening),
+        _filling(table, RELAYED, relayed),
+    ]
+
+
+def _set(table: str, called: str, number: int, flags: int) -> Change:
+    values = ((_SET_FLAGS, flags), (_SET_KEY_TYPE, _PORT_TYPE), (_SET_KEY_SIZE, 2), (_SET_ID, number))
+    place = [(_SET_TABLE, name(table)), (_SET_NAME, name(called))]
+    return Change(tables.NEW_SET, CREATE, INET, [*place, *((kind, _number(value)) for kind, value in values)])
+
+
+def _chain(table: str) -> Change:
+    hook = attribute(_HOOK_NUMBER, _number(_INPUT)) + attribute(_HOOK_PRIORITY, _number(_FILTER))
+    values = [
+        (_CHAIN_TABLE, name(table)),
+        (_CHAIN_NAME, name(_CHAIN)),
+        (_CHAIN_HOOK, hook),
+        (_CHAIN_POLICY, _number(expressions.ACCEPT)),
+        (_CHAIN_TYPE, name("filter")),
+    ]
+    return Change(tables.NEW_CHAIN, CREATE, INET, values)
+
+
+def _rule(table: str, comment: str, condition: bytes) -> Change:
+    """Return a rule that accepts UDP whose destination port, in the register, fulfils a condition."""
+    transport = expression("meta", key=expressions.META_TRANSPORT, dreg=REGISTER)
+    is_udp = expression("cmp", sreg=REGISTER, op=expressions.EQUAL, data=bytes([socket.IPPROTO_UDP]))
+    to_port = expression("payload", dreg=REGISTER, base=expressions.TRANSPORT_HEADER, offset=2, len=2)
+    counter = expression("counter")
+    parts = [transport, is_udp, to_port, condition, counter, expressions.accept()]
+    values = [
+        (RULE_TABLE, name(table)),
+        (RULE_CHAIN, name(_CHAIN)),
+        (RULE_EXPRESSIONS, b"".join(parts)),
+        (RULE_NOTES, bytes([_COMMENT, len(comment) + 1]) + name(comment)),
+    ]
+    return Change(tables.NEW_RULE, CREATE | _APPEND, INET, values)
+
+
+def _in_set(called: str) -> bytes:
+    return expression("lookup", set=called, sreg=REGISTER)
+
+
+def _in_range(first: int, last: int) -> bytes:
+    return expression("range", sreg=REGISTER, op=expressions.EQUAL, **{"from": port(first), "to": port(last)})
+
+
+def _filling(table: str, called: str, items: list[bytes]) -> Change:
+    place = [(ELEMENTS_TABLE, name(table)), (ELEMENTS_SET, name(called))]
+    return Change(NEW_ELEMENT, CREATE, INET, [*place, (ELEMENTS_LIST, b"".join(items))])
+
+
+def _comment(row: Row) -> str:
+    notes = row.values.get(RULE_NOTES, b"")
+    return notes[2:].split(b"\0")[0].decode(errors="replace") if notes[:1] == bytes([_COMMENT]) else ""
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(4, "big")

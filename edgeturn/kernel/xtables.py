@@ -1,0 +1,101 @@
+"""Conditions and actions of iptables as they stand in nf_tables, where iptables-nft has put them: C structures.
+
+A row of the table: a match's name, its structure, and what says whether a UDP packet fulfils it; None is unknown.
+Source: linux/netfilter/xt_*.h; numbers are in the machine's own order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import calcsize, unpack_from
+
+HARMLESS = ("LOG", "NFLOG", "MARK", "CONNMARK", "TRACE", "CT", "NOTRACK", "AUDIT", "TTL", "HL", "TOS", "DSCP")
+
+_UDP = "4HB"  # source ports from, to; destination ports from, to; which of both is inverted
+_SOURCE, _DESTINATION = 1, 2
+_MULTIPORT = "BB15H15BB"  # which ports, count, ports, whether one and the next are a range, inverted
+_MOST = 15
+_CONNTRACK = "128xII5HHHHH"  # addresses; times; protocol and ports; flags, inverted ones, states, status
+_STATE, _STATE_ALIAS = 1, 0x2000  # the latter: written as `-m state`
+NEW, ESTABLISHED = 8, 2  # as bits; nf_tables has the same
+_ADDRESS_TYPE = "HHI"  # types of source and destination as bits, flags
+_UNICAST, _LOCAL = 1 << 1, 1 << 2
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What matches ask of a packet: its ports and the state of its connection."""
+
+    source: int
+    destination: int
+    state: int
+
+
+def matches(name: str, info: bytes, packet: Ports) -> bool | None:
+    """Say whether a packet to this machine fulfils a match; None where that isn't known."""
+    layout, function = _MATCHES.get(name, ("", None))
+    if function is None or len(info) < calcsize(layout):
+        return None
+    return function(unpack_from(layout, info), packet)
+
+
+def _udp(info: tuple[int, ...], packet: Ports) -> bool:
+    sources, destinations, inverted = info[0:2], info[2:4], info[4]
+    return (sources[0] <= packet.source <= sources[1]) != bool(inverted & _SOURCE) and (
+        destinations[0] <= packet.destination <= destinations[1]
+    ) != bool(inverted & _DESTINATION)
+
+
+def _multiport(info: tuple[int, ...], packet: Ports) -> bool:
+    which, count = info[0:2]
+    ports, ranges, inverted = info[2 : 2 + _MOST], info[2 + _MOST : 2 + 2 * _MOST], info[2 + 2 * _MOST]
+    mine = {0: (packet.source,), 1: (packet.destination,)}.get(which, (packet.source, packet.destination))
+    found = any(_has(ports[:count], ranges, port) for port in mine)
+    return found != bool(inverted)
+
+
+def _has(ports: tuple[int, ...], ranges: tuple[int, ...], wanted: int) -> bool:
+    for place, port in enumerate(ports):
+        last = ports[place + 1] if ranges[place] else port
+        if port <= wanted <= last:
+            return True
+    return False
+
+
+def _conntrack(info: tuple[int, ...], packet: Ports) -> bool | None:
+    flags, inverted, states = info[7:10]
+    if flags & ~_STATE_ALIAS != _STATE:
+        return None
+    return bool(states & packet.state) != bool(inverted & _STATE)
+
+
+def _state(info: tuple[int, ...], packet: Ports) -> bool:
+    return bool(info[0] & packet.state)
+
+
+def _address_type(info: tuple[int, ...], packet: Ports) -> bool:
+    wanted_source, wanted_destination, flags = info
+    source_fits = not wanted_source or bool(wanted_source & _UNICAST) != bool(flags & _SOURCE)
+    destination_fits = not wanted_destination or bool(wanted_destination & _LOCAL) != bool(flags & _DESTINATION)
+    return source_fits and destination_fits
+
+
+def _always(info: tuple[int, ...], packet: Ports) -> bool:
+    return True
+
+
+def _never(info: tuple[int, ...], packet: Ports) -> bool:
+    return False
+
+
+_MATCHES: dict[str, tuple[str, Callable[[tuple[int, ...], Ports], bool | None]]] = {
+    "addrtype": (_ADDRESS_TYPE, _address_type),
+    "comment": ("", _always),
+    "conntrack": (_CONNTRACK, _conntrack),
+    "icmp": ("", _never),
+    "icmp6": ("", _never),
+    "limit": ("", _always),
+    "multiport": (_MULTIPORT, _multiport),
+    "state": ("I", _state),
+    "tcp": ("", _never),
+    "udp": (_UDP, _udp),
+}
