@@ -1,4 +1,4 @@
-"""`edgeturn run`: set up, say what a person needs next, and become the daemon.
+"""`edgeturn run`: set up, attach to the kernel, say what a person needs next, and become the daemon.
 
 Rule 1: the daemon replaces this process, so nothing of the tool stays in memory; it runs without site packages, which
         take 3 MB.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from edgeturn.cli import ice, identity, obstacles, place
+from edgeturn.cli import ice, identity, kernel, obstacles, place
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.output import bytes_text, counted, pool_text, print_json
 from edgeturn.relay import plan
@@ -43,6 +43,8 @@ def run_command(file: Path, verbose: bool) -> None:
     obstacles.check(settings, file)
     _raise_file_limit(settings)
     _print_next(settings, file)
+    for line in kernel.at_start(settings, file):
+        click.echo(line)
     _become_daemon(file, verbose)
 
 

@@ -147,7 +147,7 @@ class Model:
         except Up as reason:
             if reason.outcome:
                 self.count(reason.outcome, len(frame))
-            return Answer(DROPPED if reason.outcome == "seen" and not self.xdp else PASSED, frame)
+            return Answer(PASSED, frame)
 
     def count(self, outcome: str, size: int) -> None:
         packets, before = self.tallies[outcome]

@@ -115,7 +115,7 @@ SEC("tc") int edgeturn_tc(struct __sk_buff *skb)
 
 	if (skb->protocol == SWAP16(PROBE)) {
 		tally(SEEN, skb->len);
-		return TC_ACT_SHOT;
+		return TC_ACT_UNSPEC; /* another relay may have sent it; nobody else takes it */
 	}
 	if (skb->protocol != SWAP16(ETH_P_IP) && skb->protocol != SWAP16(ETH_P_IPV6))
 		return TC_ACT_UNSPEC;

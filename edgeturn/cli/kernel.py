@@ -1,0 +1,160 @@
+"""`edgeturn kernel`: attach the program that carries media, take it away, and show what it does.
+
+Rule 1: pyroute2 is loaded by the commands that need it, for `run` and `--help` have to do without.
+Rule 2: what a person should know is said by kernel_report.py; the relay that runs is told of every change.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeturn.cli import control, kernel_report, place
+from edgeturn.cli.failure import Failure
+from edgeturn.cli.kernel_advice import NEEDS_PYROUTE2, has_pyroute2
+from edgeturn.cli.output import json_option, print_json
+from edgeturn.kernel.hooks import Unattachable
+from edgeturn.kernel.loader import LoadError
+from edgeturn.relay.configuration import Configuration
+
+
+@click.group("kernel")
+def kernel_command() -> None:
+    """Let the kernel carry the media of bound channels.
+
+    `edgeturn run` attaches by itself where it may; option `kernel` says how, or not at all. What is attached stays when
+    the relay ends: a restart costs no packet.
+
+    \b
+    Examples:
+      edgeturn kernel attach
+      edgeturn kernel attach --interface eth0 --interface br-lan --hook tc
+      edgeturn kernel status
+      edgeturn kernel detach
+    """
+
+
+@kernel_command.command()
+@click.option(
+    "--hook",
+    type=click.Choice(["auto", "tc", "xdp"]),
+    help="Where: tc works everywhere; xdp is faster and comes on top; auto: xdp where the driver announces it.  [default: option `kernel`]",  # noqa: E501
+)
+@click.option("--interface", "names", multiple=True, metavar="NAME", help="Only this interface; may be repeated.")
+@click.option("--enable-forwarding", is_flag=True, help="Switch forwarding on, on the interfaces that are attached to.")
+@place.with_file
+@json_option
+def attach(hook: str | None, names: tuple[str, ...], enable_forwarding: bool, file: Path, as_json: bool) -> None:
+    """Attach to the interfaces that packets of this relay come in by, and prove that it works.
+
+    They are found by the addresses that are listened on and relayed from, and by their routes. Attaching again replaces
+    the program and costs no packet. What others attached isn't touched.
+
+    The route look-up takes packets only from interfaces that forward. Without --enable-forwarding nothing is changed
+    there, and what doesn't forward is named. `detach` takes back whatever was changed.
+    """
+    settings = place.read(file)
+    with explained(settings, file):
+        from edgeturn.kernel import attachment
+
+        rows = attachment.attach(settings, hook or chosen_hook(settings), names, enable_forwarding)
+        told = tell_relay(settings)
+        report = kernel_report.make(settings, file)
+    if as_json:
+        print_json(report.document() | {"relay": told})
+        return
+    if not rows:
+        click.echo("Nothing to attach to: this relay listens and relays on the loopback only.")
+        return
+    report.print_hooks()
+    report.print_relay(told)
+    report.print_advice()
+
+
+@kernel_command.command()
+@place.with_file
+def detach(file: Path) -> None:
+    """Take everything away: programs, pins, and what attaching has changed.
+
+    Media of a relay that runs goes through Python again.
+    """
+    settings = place.read(file)
+    with explained(settings, file):
+        from edgeturn.kernel import attachment
+
+        found = attachment.detach(settings)
+    tell_relay(settings)
+    click.echo(f"Detached from {', '.join(found)}." if found else "Nothing was attached.")
+
+
+@kernel_command.command()
+@place.with_file
+@json_option
+def status(file: Path, as_json: bool) -> None:
+    """Show what is attached, what it carries, and what it leaves to Python and why.
+
+    Works with and without a running relay, and changes nothing.
+    """
+    settings = place.read(file)
+    with explained(settings, file, with_pyroute2=False):
+        report = kernel_report.make(settings, file)
+    running: dict[str, Any] | None = control.is_served(settings)
+    if as_json:
+        print_json(report.document() | {"relay": running and running.get("kernel")})
+        return
+    if report.inspection is None:
+        click.echo(f"Nothing is attached; `{place.command('kernel attach', file)}` does it, as root.")
+        return
+    report.print_hooks()
+    report.print_relay(running and running.get("kernel"))
+    report.print_outcomes()
+    report.print_advice()
+
+
+def at_start(settings: Configuration, file: Path) -> list[str]:
+    """Attach for a relay that is about to start, and return what to say of it: it starts whatever becomes of this."""
+    if settings.text("kernel") == "off":
+        return []
+    if os.geteuid() != 0:
+        return ["Kernel: media stays in Python, for attaching takes root."]
+    try:
+        with explained(settings, file):
+            from edgeturn.kernel import attachment
+
+            attachment.attach(settings, settings.text("kernel"), again=False)
+            return kernel_report.make(settings, file).summary(file)
+    except Failure as error:
+        return [f"Kernel: media stays in Python: {error.message}"]
+    except Exception as error:  # a defect of ours or of pyroute2 is no reason for a relay not to start
+        return [f"Kernel: media stays in Python, for attaching failed: {error!r}."]
+
+
+def chosen_hook(settings: Configuration) -> str:
+    """Return the hook that is configured; who attaches by hand means it, also where option `kernel` is off."""
+    return settings.text("kernel").replace("off", "auto")
+
+
+def tell_relay(settings: Configuration) -> dict[str, Any] | None:
+    """Let the relay that runs look at its maps; return where it stands, None where none runs."""
+    try:
+        return control.ask(settings, "kernel")
+    except control.Unreachable:
+        return None
+    except control.Refused as error:
+        return {"state": "failed", "reason": error.message.removesuffix("."), "channels": 0}
+
+
+@contextmanager
+def explained(settings: Configuration, file: Path, with_pyroute2: bool = True) -> Iterator[None]:
+    """Turn what goes wrong into a Failure with what to do."""
+    if with_pyroute2 and not has_pyroute2():
+        raise Failure(f"{NEEDS_PYROUTE2}.")
+    try:
+        yield
+    except (LoadError, Unattachable) as error:
+        raise Failure(f"{error}.") from None
+    except OSError as error:
+        raise Failure(kernel_report.explain(error, settings, file)) from None

@@ -1,0 +1,135 @@
+"""What the kernel carries, read from a relay's pinned maps: nothing is changed, and no netlink is needed.
+
+Rule 1: a flow is shown at the interface by which its packets come in: the one that the flow back leaves by. One that
+        nothing came back for yet is counted in the sum only.
+"""
+
+import os
+import socket
+from pathlib import Path
+from struct import unpack_from
+from typing import NamedTuple
+
+from edgeturn import seam
+from edgeturn.kernel import flows, maps
+from edgeturn.kernel.bpf import index
+from edgeturn.kernel.flows import COUNTER_SIZE, XDP
+from edgeturn.kernel.hooks import CHANGES, SETTINGS, Hooks, tally
+from edgeturn.kernel.maps import Maps
+from edgeturn.relay.configuration import Configuration
+
+_ROUTE_EXPIRES, _INTERFACE = 24, 32  # offsets in struct counter
+_CARRIED = [name for name, _ in flows.OUTCOMES].index("carried")
+
+
+class Place(NamedTuple):
+    """A hook, and what it did."""
+
+    number: int  # of the interface
+    interface: str
+    kind: int
+    state: int
+    reason: int
+    program: int
+    redirects: bool  # XDP may send packets out by the interface
+    flows: int
+    packets: int
+    bytes: int
+
+
+class Inspection(NamedTuple):
+    """What there is: hooks, live flows in all, packets by the name of their outcome.
+
+    unplaced: live flows of which it isn't known yet by which interface they come in (rule 1);
+    changed: names of the interfaces at which attaching changed something, by CLSACT, GRO, …
+    """
+
+    places: list[Place]
+    flows: int
+    unplaced: int
+    outcomes: dict[str, int]
+    changed: dict[int, list[str]]
+
+
+def folder_of(settings: Configuration) -> Path:
+    """Return where a relay's pins are."""
+    parent = os.path.abspath(settings.text("kernel_pins"))
+    return Path(maps.folder(parent, maps.instance(settings.text("control"))))
+
+
+def inspect(folder: Path) -> Inspection | None:
+    """Return what is pinned in a folder, None where nothing is; OSError where it can't be read."""
+    try:
+        opened = maps.open_all(str(folder))
+    except FileNotFoundError:
+        return None
+    try:
+        return _inspect(opened)
+    finally:
+        opened.close()
+
+
+def _inspect(opened: Maps) -> Inspection:
+    entering = _entering(opened)
+    everything = Hooks(opened.hooks).taken()
+    taken = [(place, hook) for place, hook in everything if hook.kind != SETTINGS]
+    places = [
+        Place(
+            hook.interface,
+            _name(hook.interface),
+            hook.kind,
+            hook.state,
+            hook.reason,
+            hook.program,
+            hook.kind == XDP and opened.devices.get(index(hook.interface)) is not None,
+            entering.get(hook.interface, 0),
+            *tally(opened.tallies, place, _CARRIED),
+        )
+        for place, hook in taken
+    ]
+    changed = {
+        change: sorted(_name(hook.interface) for _, hook in everything if hook.changed & change) for change in CHANGES
+    }
+    places.sort(key=lambda each: (each.interface, each.kind))
+    outcomes = _outcomes(opened, [place for place, _ in taken])
+    return Inspection(places, sum(entering.values()), entering.get(0, 0), outcomes, changed)
+
+
+def _outcomes(opened: Maps, places: list[int]) -> dict[str, int]:
+    """Return packets by the name of their outcome, at all places together."""
+    names = [name for name, _ in flows.OUTCOMES]
+    return {name: sum(tally(opened.tallies, place, number)[0] for place in places) for number, name in enumerate(names)}
+
+
+def _entering(opened: Maps) -> dict[int, int]:
+    """Return how many live flows enter by each interface, those of which it isn't known yet at 0."""
+    found: dict[int, int] = {}
+    now = seam.clock()
+    listed = opened.flows.keys()
+    for each in listed:
+        value = opened.flows.get(each)
+        if value is None:  # ended meanwhile
+            continue
+        flow = flows.read_flow(value)
+        if flow.expires > now:
+            back = opened.flows.get(flows.key(flow.source, flow.destination, flow.channel))
+            interface = 0 if back is None else _way_out(opened, flows.read_flow(back).counter)
+            found[interface] = found.get(interface, 0) + 1
+    return found
+
+
+def _way_out(opened: Maps, counter: int) -> int:
+    """Return the interface by which a flow left last, on whichever CPU; 0 for none yet."""
+    value = opened.counters.get(index(counter)) or b""
+    last = (0, 0)
+    for at in range(0, len(value), COUNTER_SIZE):
+        last = max(last, unpack_from("Q", value, at + _ROUTE_EXPIRES) + unpack_from("I", value, at + _INTERFACE))
+    return last[1]
+
+
+def _name(number: int) -> str:
+    """Return the name of an interface, its number in words where it's gone."""
+    try:
+        return socket.if_indextoname(number)
+    except OSError:
+        return f"number {number}, gone"
