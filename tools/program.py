@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[1] / "edgeturn" / "kernel" / "program.c"
+SOURCE = Path(__file__).resolve().parents[1] / "edgeturn" / "kernel" / "program" / "program.c"
 COMPILER = "clang-14"
 TARGETS = ("bpfel", "bpfeb")
 _OPTIONS = ("-O2", "-mcpu=v3", "-g0", "-fno-ident", "-std=gnu11", "-Wall", "-Wextra", "-Werror")

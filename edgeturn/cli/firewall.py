@@ -20,7 +20,7 @@ from edgeturn.relay.configuration import Configuration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from edgeturn.kernel.tables import Tables
+    from edgeturn.kernel.firewall.tables import Tables
 
 _NOT_PERMITTED = "the firewall may be seen and changed by root only (CAP_NET_ADMIN): call this as root."
 _NO_NF_TABLES = (
@@ -90,10 +90,10 @@ def close_ports(file: Path, as_json: bool) -> None:
     """Remove our table; others' rules stay as they are."""
     settings = place.read(file)
     with _tables() as link:
-        from edgeturn.kernel import firewall
+        from edgeturn.kernel.firewall import own
 
         table = instance(settings.text("control"))
-        there = firewall.close_table(link, table)
+        there = own.close_table(link, table)
     if as_json:
         print_json({"table": table, "removed": there})
         return
@@ -102,13 +102,13 @@ def close_ports(file: Path, as_json: bool) -> None:
 
 def _open(link: "Tables", settings: Configuration) -> str:
     """Make the table and let the relay fill it; return why it can't, "" where it can."""
-    from edgeturn.kernel import firewall, ways
+    from edgeturn.kernel.firewall import own, ways
 
     table, listening = instance(settings.text("control")), ways.listening_ports(settings)
-    if firewall.read_table(link, table) is None:
-        firewall.open_table(link, table, listening, None)
+    if own.read_table(link, table) is None:
+        own.open_table(link, table, listening, None)
     why_not = _refill(settings)
-    firewall.open_table(link, table, listening, ways.relay_ports(settings) if why_not else None)
+    own.open_table(link, table, listening, ways.relay_ports(settings) if why_not else None)
     return why_not
 
 
@@ -133,7 +133,7 @@ def _tables() -> "Iterator[Tables]":
         raise Failure(f"{NEEDS_PYROUTE2}.")
     from pyroute2.netlink.exceptions import NetlinkError
 
-    from edgeturn.kernel.tables import Tables, Unavailable
+    from edgeturn.kernel.firewall.tables import Tables, Unavailable
 
     try:
         with Tables() as link:

@@ -9,13 +9,13 @@ import click
 from edgeturn.cli import place, remedies
 from edgeturn.cli.output import bytes_text, counted, print_table
 from edgeturn.cli.remedies import Remedy
-from edgeturn.kernel import firewall, ways
-from edgeturn.kernel.firewall import CLIENTS, PEERS, RANGE, Opened
+from edgeturn.kernel.firewall import own, ways
+from edgeturn.kernel.firewall.own import CLIENTS, PEERS, RANGE, Opened
+from edgeturn.kernel.firewall.passage import Obstacle
+from edgeturn.kernel.firewall.ruleset import Ruleset
+from edgeturn.kernel.firewall.tables import Tables
+from edgeturn.kernel.firewall.ways import ANSWERS, CLOSED, OPEN, PARTLY, Trial
 from edgeturn.kernel.maps import instance
-from edgeturn.kernel.passage import Obstacle
-from edgeturn.kernel.ruleset import Ruleset
-from edgeturn.kernel.tables import Tables
-from edgeturn.kernel.ways import ANSWERS, CLOSED, OPEN, PARTLY, Trial
 from edgeturn.protocol import address
 from edgeturn.relay.configuration import Configuration
 
@@ -119,7 +119,7 @@ def make(link: Tables, settings: Configuration, file: Path) -> Report:
     """Look at everything."""
     table = instance(settings.text("control"))
     trials = ways.attempt(Ruleset(link), ways.find(settings))
-    opened = firewall.read_table(link, table)
+    opened = own.read_table(link, table)
     legacy = [path for path in _LEGACY if has_rules(path)]
     return Report(table, file, opened, trials, remedies.find(trials, table), legacy)
 

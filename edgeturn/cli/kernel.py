@@ -16,8 +16,8 @@ from edgeturn.cli import control, kernel_report, place
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.kernel_advice import NEEDS_PYROUTE2, has_pyroute2
 from edgeturn.cli.output import json_option, print_json
-from edgeturn.kernel.hooks import Unattachable
-from edgeturn.kernel.loader import LoadError
+from edgeturn.kernel.attaching.hooks import Unattachable
+from edgeturn.kernel.attaching.loader import LoadError
 from edgeturn.relay.configuration import Configuration
 
 
@@ -58,7 +58,7 @@ def attach(hook: str | None, names: tuple[str, ...], enable_forwarding: bool, fi
     """
     settings = place.read(file)
     with explained(settings, file):
-        from edgeturn.kernel import attachment
+        from edgeturn.kernel.attaching import attachment
 
         rows = attachment.attach(settings, hook or chosen_hook(settings), names, enable_forwarding)
         told = tell_relay(settings)
@@ -83,7 +83,7 @@ def detach(file: Path) -> None:
     """
     settings = place.read(file)
     with explained(settings, file):
-        from edgeturn.kernel import attachment
+        from edgeturn.kernel.attaching import attachment
 
         found = attachment.detach(settings)
     tell_relay(settings)
@@ -122,7 +122,7 @@ def at_start(settings: Configuration, file: Path) -> list[str]:
         return ["Kernel: media stays in Python, for attaching takes root."]
     try:
         with explained(settings, file):
-            from edgeturn.kernel import attachment
+            from edgeturn.kernel.attaching import attachment
 
             attachment.attach(settings, settings.text("kernel"), again=False)
             return kernel_report.make(settings, file).summary(file)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from edgeturn.cli import place
 from edgeturn.kernel import flows
-from edgeturn.kernel.inspection import Place
+from edgeturn.kernel.attaching.inspection import Place
 from edgeturn.protocol.address import IPV4, IPV6
 from edgeturn.relay.configuration import Configuration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from edgeturn.kernel.survey import Survey
+    from edgeturn.kernel.attaching.survey import Survey
 
 NEEDS_PYROUTE2 = (
     "pyroute2 is missing: `pip install pyroute2`, or the package python3-pyroute2 of Debian or OpenWrt brings it"
@@ -48,7 +48,7 @@ def advise(settings: Configuration, file: Path, places: list[Place]) -> list[str
     given_up = [_way_out(each, places) for each in places if each.state == flows.GIVEN_UP]
     if not has_pyroute2():
         return [*given_up, f"{NEEDS_PYROUTE2}; without it nothing is attached, and no interface looked at."]
-    from edgeturn.kernel.survey import survey
+    from edgeturn.kernel.attaching.survey import survey
 
     found = survey(settings, places)
     return [*given_up, *_changes(found, file), *_forwarding(found, file), *_gro(found, file)]

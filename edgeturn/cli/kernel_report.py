@@ -9,8 +9,9 @@ import click
 from edgeturn.cli import kernel_advice, place
 from edgeturn.cli.failure import reason
 from edgeturn.cli.output import bytes_text, counted, print_table
-from edgeturn.kernel import flows, hooks, inspection
-from edgeturn.kernel.inspection import Inspection
+from edgeturn.kernel import flows
+from edgeturn.kernel.attaching import hooks, inspection
+from edgeturn.kernel.attaching.inspection import Inspection
 from edgeturn.relay.configuration import Configuration
 
 KINDS = {flows.TC: "tc", flows.XDP: "XDP"}

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgeturn.kernel.passage import Obstacle
-from edgeturn.kernel.ways import OPEN, Trial
+from edgeturn.kernel.firewall.passage import Obstacle
+from edgeturn.kernel.firewall.ways import OPEN, Trial
 
 Ports = tuple[tuple[int, int], ...]
 

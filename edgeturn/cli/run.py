@@ -77,17 +77,26 @@ def _holds(settings: Configuration) -> str:
 
 
 def _raise_file_limit(settings: Configuration) -> None:
-    """Allow as many open files as the relay's sockets need; Failure where the system doesn't."""
-    needed = plan.open_files(settings.limits(), 2)
+    """Allow as many open files as the relay's sockets need, best also after a restart; Failure where that can't be."""
+    limits = settings.limits()
+    needed = plan.open_files(limits, 2)
+    if not _allows(needed + plan.held_files(limits, 2)) and not _allows(needed):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        raise Failure(
+            f"max_allocations {settings.number('max_allocations')} needs {needed} open files and this system "
+            f"allows {hard}: raise that (`ulimit -n {needed}`, LimitNOFILE) or lower max_allocations."
+        )
+
+
+def _allows(files: int) -> bool:
+    """Raise the limit of open files to a number where it's lower, and say whether that can be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if needed > soft:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, max(needed, hard)))
-        except (OSError, ValueError):
-            raise Failure(
-                f"max_allocations {settings.number('max_allocations')} needs {needed} open files and this system "
-                f"allows {hard}: raise that (`ulimit -n {needed}`, LimitNOFILE) or lower max_allocations."
-            ) from None
+    try:
+        if files > soft:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, max(files, hard)))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _become_daemon(file: Path, verbose: bool) -> None:

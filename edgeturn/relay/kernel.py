@@ -160,7 +160,7 @@ class KernelPath:
         try:
             return tuple([os.stat(f"{self._folder}/{name}")[1] for name in self._names])
         except OSError as error:
-            return () if error.args[0] in (_ENOENT, _ENOTDIR) else self._opened
+            return () if error.args[0] in (_ENOENT, _ENOTDIR) else self._opened or (error.args[0],)
 
     def _follow(self) -> bool:
         """Close what is no longer pinned and open what is; say whether anything was done."""
@@ -175,10 +175,13 @@ class KernelPath:
         return True
 
     def _open(self) -> None:
-        from edgeturn.kernel import carrier, maps
-
         try:
+            from edgeturn.kernel import carrier, maps
+
             found = maps.open_all(self._folder)
+        except ImportError as error:  # a user that may not read Python's files
+            self._fail(f"{error}; a restart of the relay loads it")
+            return
         except OSError as error:
             self._fail(f"can't open the maps: {seam.reason(error)}")
             return
@@ -222,18 +225,26 @@ def _hold(place: bytes) -> "seam.Socket":
 
 def _needs_privilege() -> bool:
     """Say whether this kernel refuses bpf(2) to others than root, also for maps that are open already."""
-    return _number(_PRIVILEGED) != 0 and _release() < _NO_LONGER
-
-
-def _number(path: str) -> int:
-    try:
-        with open(path) as stream:
-            return int(stream.read())
-    except (OSError, ValueError):
-        return 0
+    return _number(_text(_PRIVILEGED)) != 0 and _release() < _NO_LONGER
 
 
 def _release() -> "tuple[int, int]":
-    with open(_RELEASE) as stream:
-        major, _, rest = stream.read().partition(".")
-    return int(major), int(rest.partition(".")[0].partition("-")[0])
+    """Return the first two numbers of the kernel's version."""
+    major, _, rest = _text(_RELEASE).partition(".")
+    return _number(major), _number(rest)
+
+
+def _number(text: str) -> int:
+    """Return the number that a text begins with, 0 where there's none."""
+    digits = 0
+    while text[digits : digits + 1].isdigit():
+        digits += 1
+    return int(text[:digits] or "0")
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path) as stream:
+            return stream.read()
+    except OSError:
+        return ""

@@ -120,6 +120,11 @@ def open_files(limits: Limits, families: int) -> int:
     return limits.max_allocations * families + _OTHER_FILES
 
 
+def held_files(limits: Limits, families: int) -> int:
+    """Return how many more a relay may need after a restart, for the addresses that the kernel still carries."""
+    return limits.max_allocations * families
+
+
 def holds(limits: Limits, families: int) -> str:
     """Return the log line that says what this relay can hold, and in how many bytes."""
     estimate = Estimate(seam.INTERPRETER.split(" ")[0], limits, families)

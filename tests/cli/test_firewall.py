@@ -11,11 +11,11 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from edgeturn.cli import firewall, firewall_report, remedies
 from edgeturn.cli.firewall_report import Report
-from edgeturn.kernel import tables
-from edgeturn.kernel.firewall import CLIENTS, PEERS, Counted, Opened
-from edgeturn.kernel.passage import Obstacle
-from edgeturn.kernel.tables import Unavailable
-from edgeturn.kernel.ways import ANSWERS, CLOSED, OPEN, PARTLY, Trial, Way
+from edgeturn.kernel.firewall import tables
+from edgeturn.kernel.firewall.own import CLIENTS, PEERS, Counted, Opened
+from edgeturn.kernel.firewall.passage import Obstacle
+from edgeturn.kernel.firewall.tables import Unavailable
+from edgeturn.kernel.firewall.ways import ANSWERS, CLOSED, OPEN, PARTLY, Trial, Way
 from edgeturn.protocol.address import parse_ip
 from tests.cli.conftest import Call
 

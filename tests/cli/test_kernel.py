@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from edgeturn.cli import kernel, kernel_advice, kernel_report
-from edgeturn.kernel import attachment, flows, hooks, inspection, survey
-from edgeturn.kernel.inspection import Inspection, Place
-from edgeturn.kernel.loader import LoadError
-from edgeturn.kernel.survey import Survey
+from edgeturn.kernel import flows
+from edgeturn.kernel.attaching import attachment, hooks, inspection, survey
+from edgeturn.kernel.attaching.inspection import Inspection, Place
+from edgeturn.kernel.attaching.loader import LoadError
+from edgeturn.kernel.attaching.survey import Survey
 from edgeturn.protocol.address import IPV4, IPV6
 from edgeturn.relay.configuration import Configuration
 from tests.blackbox.relay import DEADLINE, Relay, until

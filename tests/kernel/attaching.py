@@ -10,8 +10,9 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from edgeturn.kernel import attachment, bpf, flows, gro, inspection, maps, survey, xdp
-from edgeturn.kernel.attachment import Row
+from edgeturn.kernel import bpf, flows, maps
+from edgeturn.kernel.attaching import attachment, gro, inspection, survey, xdp
+from edgeturn.kernel.attaching.attachment import Row
 from edgeturn.kernel.bpf import index
 from edgeturn.relay.configuration import Configuration
 from edgeturn.seam import crc32, memory_address

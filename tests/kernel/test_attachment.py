@@ -13,14 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeturn.kernel import (
-    attachment,
-    flows,
-    hooks,
-    maps,
-    pins,
-)
-from edgeturn.kernel.hooks import Unattachable
+from edgeturn.kernel import flows, maps
+from edgeturn.kernel.attaching import attachment, hooks, pins
+from edgeturn.kernel.attaching.hooks import Unattachable
 from edgeturn.relay.passwd import find_user
 from tests.kernel.attaching import (
     ALL,

@@ -11,17 +11,8 @@ from dataclasses import replace
 
 from pyroute2 import IPRoute
 
-from edgeturn.kernel import (
-    attachment,
-    flows,
-    gro,
-    hooks,
-    inspection,
-    interfaces,
-    maps,
-    probe,
-    survey,
-)
+from edgeturn.kernel import flows, maps
+from edgeturn.kernel.attaching import attachment, gro, hooks, inspection, interfaces, probe, survey
 from edgeturn.kernel.bpf import index
 from edgeturn.protocol.address import IPV4, IPV6
 from tests.kernel.attaching import (

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from edgeturn.kernel.firewall.tables import Tables, Unavailable
 from edgeturn.kernel.maps import instance
-from edgeturn.kernel.tables import Tables, Unavailable
 from tests.blackbox.client import Client
 from tests.blackbox.relay import REALM
 from tests.kernel.lab.topology import HOST, ROUTER, Line, Node

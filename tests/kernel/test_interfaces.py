@@ -16,9 +16,9 @@ from collections.abc import Iterator
 import pytest
 from pyroute2 import IPRoute
 
-from edgeturn.kernel import interfaces
-from edgeturn.kernel.hooks import Unattachable
-from edgeturn.kernel.interfaces import Links
+from edgeturn.kernel.attaching import interfaces
+from edgeturn.kernel.attaching.hooks import Unattachable
+from edgeturn.kernel.attaching.interfaces import Links
 from edgeturn.protocol.address import IPV4, IPV6
 from edgeturn.relay.configuration import Configuration
 from tests.kernel.lab.topology import Node, Topology, address, cable

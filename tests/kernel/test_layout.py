@@ -11,7 +11,7 @@ from edgeturn.protocol.address import join, parse_ip
 from edgeturn.protocol.limits import CHANNEL_FIRST, CHANNEL_HEADER_SIZE, WIDE_CHANNEL_LAST
 from tools.program import COMPILER
 
-HEADER = Path(flows.__file__).with_name("flow.h")
+HEADER = Path(flows.__file__).parent / "program" / "flow.h"
 LISTENER = join(parse_ip("192.0.2.1"), 3478)
 CLIENT = join(parse_ip("2001:db8::7"), 40001)
 RELAYED = join(parse_ip("2001:db8:1::9"), 50000)

@@ -11,9 +11,10 @@ from typing import Literal
 
 import pytest
 
-from edgeturn.kernel import bpf, elf, flows, loader, maps
+from edgeturn.kernel import bpf, flows, maps
+from edgeturn.kernel.attaching import elf, loader
+from edgeturn.kernel.attaching.loader import LoadError
 from edgeturn.kernel.bpf import index
-from edgeturn.kernel.loader import LoadError
 from edgeturn.kernel.maps import Maps
 from edgeturn.protocol.limits import Limits
 from tests.kernel.objects import COUNT, THREE, compile_text
@@ -246,7 +247,7 @@ import os, sys
 from pathlib import Path
 from types import SimpleNamespace
 from edgeturn import seam
-from edgeturn.kernel import elf, loader
+from edgeturn.kernel.attaching import elf, loader
 found = loader.read_object(Path(sys.argv[1]))
 seam.memory_address(bytearray(1))
 os.setgroups([])

@@ -19,10 +19,10 @@ from struct import pack
 
 import pytest
 
-from edgeturn.kernel import passage, xtables
-from edgeturn.kernel.passage import Packet, Passage
-from edgeturn.kernel.ruleset import Ruleset
-from edgeturn.kernel.tables import Tables
+from edgeturn.kernel.firewall import passage, xtables
+from edgeturn.kernel.firewall.passage import Packet, Passage
+from edgeturn.kernel.firewall.ruleset import Ruleset
+from edgeturn.kernel.firewall.tables import Tables
 from edgeturn.protocol.address import parse_ip
 from tests.kernel.lab.topology import HOST, ROUTER, Line, Node
 from tests.kernel.rulesets import FIREWALLS

@@ -16,14 +16,9 @@ from struct import pack
 
 import pytest
 
-from edgeturn.kernel import (
-    attachment,
-    flows,
-    loader,
-    maps,
-    xdp,
-)
-from edgeturn.kernel.loader import LoadError
+from edgeturn.kernel import flows, maps
+from edgeturn.kernel.attaching import attachment, loader, xdp
+from edgeturn.kernel.attaching.loader import LoadError
 from tests.kernel.attaching import (
     ALL,
     BOTH,

@@ -11,11 +11,8 @@ import socket
 import pytest
 from pyroute2 import IPRoute
 
-from edgeturn.kernel import (
-    bpf,
-    filters,
-    xdp,
-)
+from edgeturn.kernel import bpf
+from edgeturn.kernel.attaching import filters, xdp
 from tests.kernel.attaching import (
     BOTH,
     Site,

@@ -6,16 +6,18 @@ Rule 2: a system that can't run here, or fails, is left out with one sentence; t
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import TimeoutExpired
 from types import TracebackType
+from typing import Protocol
 
 from tools.bench.figures import Section
+from tools.bench.frames import Frames
 from tools.bench.lab import Lab, LabError
 from tools.bench.load import Load, build
 from tools.bench.running import Running
@@ -23,7 +25,16 @@ from tools.bench.systems import FEW_ALLOCATIONS, Place, System
 from tools.bench.turn_client import Refused, Silent
 
 SPARE_INDEX = 15
-FAULTS = (LabError, OSError, Refused, Silent, ValueError, TimeoutExpired)
+
+
+class Labelled(Protocol):
+    """What has a name to print: a system, or a way through the kernel."""
+
+    @property
+    def label(self) -> str: ...
+
+
+FAULTS = (LabError, OSError, Refused, Silent, ValueError, subprocess.TimeoutExpired)
 
 
 @dataclass
@@ -33,6 +44,7 @@ class Bench:
     repetitions: int
     quick: bool
     absent: dict[str, str] = field(default_factory=dict)
+    loaded: Frames | None = None
 
     def __enter__(self) -> Bench:
         self.exits = ExitStack()
@@ -62,9 +74,34 @@ class Bench:
         key = system.name, allocations
         if key not in self.started and self.can_run(system):
             with self.tolerating(system):
-                place = Place(len(self.started), self.private_folder(f"{system.name}-{allocations}"), allocations)
-                self.started[key] = Running(system, place, self.lab)
+                folder = self.private_folder(f"{system.name}-{allocations}")
+                if system.hook:
+                    place, lab = Place(0, folder, allocations, self.pins()), self.own_lab()
+                else:
+                    place, lab = Place(len(self.started), folder, allocations), self.lab
+                self.started[key] = Running(system, place, lab)
         return self.started.get(key)
+
+    def own_lab(self) -> Lab:
+        """Return a network for one relay, which goes with the others."""
+        return self.exits.enter_context(Lab(1))
+
+    def pins(self) -> Path:
+        """Return a folder of this bench's own in a BPF file system."""
+        folder = self.folder / "pins"
+        if not folder.exists():
+            folder.mkdir()
+            done = subprocess.run(("mount", "-t", "bpf", "bpf", folder), capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise LabError(f"a BPF file system can't be mounted: {done.stderr.strip()}")
+            self.exits.callback(subprocess.run, ("umount", folder), check=False)
+        return folder
+
+    def frames(self) -> Frames:
+        """Return the kernel programs of the bench."""
+        if self.loaded is None:
+            self.loaded = Frames(self.folder)
+        return self.loaded
 
     def can_run(self, system: System) -> bool:
         if system.label not in self.absent and (reason := system.missing()):
@@ -92,7 +129,7 @@ class Bench:
         return folder
 
     @contextmanager
-    def tolerating(self, system: System) -> Iterator[None]:
+    def tolerating(self, system: Labelled) -> Iterator[None]:
         """Note a system that fails and go on without it."""
         try:
             yield

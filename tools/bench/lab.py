@@ -2,7 +2,8 @@
 
     client 192.0.2.2 ── 192.0.2.10+n  relay  198.51.100.10+n ── 198.51.100.2 peer
 
-Every relay under test has addresses of its own (n), so that all run at the same time and measurements interleave.
+Every relay under test has addresses of its own (n), so that all run at the same time and measurements interleave. What
+hooks into the kernel's path has a network of its own, so that nobody else's packets meet it.
 
 Rule 1: names carry the process number; what a killed run has left is removed by the next one.
 Rule 2: one thread enters a namespace, makes a socket or a process there, and leaves it again.
@@ -11,12 +12,17 @@ Rule 2: one thread enters a namespace, makes a socket or a process there, and le
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import itertools
+import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 
 CLIENT = "192.0.2.2"
@@ -27,9 +33,11 @@ PREFIX = "edgeturn-bench"
 FOLDER = "/var/run/netns"
 CLONE_NEWNET = 0x40000000
 SO_RCVBUFFORCE = 33
+SIOCETHTOOL, ETHTOOL_SGRO = 0x8946, 0x2C
 SINK_BUFFER_SIZE = 8 << 20
 
 libc = ctypes.CDLL(None, use_errno=True)
+numbers = itertools.count()
 
 
 class LabError(Exception):
@@ -44,10 +52,26 @@ def relayed_address(index: int) -> str:
     return f"198.51.100.{10 + index}"
 
 
-def ip(*arguments: str) -> None:
+@dataclass(frozen=True)
+class Interface:
+    """One end of a cable: the kernel's number and the Ethernet address."""
+
+    index: int
+    address: bytes
+
+
+def ip(*arguments: str) -> str:
     done = subprocess.run(("ip", *arguments), capture_output=True, text=True, check=False)
     if done.returncode:
         raise LabError(f"'ip {' '.join(arguments)}' failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def take_frames(device: str) -> None:
+    """Let a veth take frames without a socket buffer around them: it does while GRO is on (or XDP is attached)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        value = ctypes.create_string_buffer(struct.pack("II", ETHTOOL_SGRO, 1))
+        fcntl.ioctl(handle, SIOCETHTOOL, struct.pack("16sP", device.encode(), ctypes.addressof(value)))
 
 
 def enter(descriptor: int) -> None:
@@ -69,8 +93,10 @@ def remove_leftovers() -> None:
 class Lab:
     """Three namespaces; a context manager that makes and removes them."""
 
-    def __init__(self) -> None:
-        self.names = {role: f"{PREFIX}-{os.getpid()}-{role}" for role in ("client", "relay", "peer")}
+    def __init__(self, relays: int = RELAYS) -> None:
+        self.relays = relays
+        number = next(numbers)
+        self.names = {role: f"{PREFIX}-{os.getpid()}-{number}-{role}" for role in ("client", "relay", "peer")}
 
     def __enter__(self) -> Lab:
         if os.geteuid() or not shutil.which("ip"):
@@ -104,10 +130,17 @@ class Lab:
         relay, side = self.names["relay"], self.names[role]
         ip("link", "add", f"to-{role}", "netns", relay, "type", "veth", "peer", "name", "to-relay", "netns", side)
         ip("-n", side, "address", "add", f"{address}/24", "dev", "to-relay")
-        for index in range(RELAYS):
+        for index in range(self.relays):
             ip("-n", relay, "address", "add", f"{relay_address(index)}/24", "dev", f"to-{role}")
         ip("-n", side, "link", "set", "to-relay", "up")
         ip("-n", relay, "link", "set", f"to-{role}", "up")
+        for place, device in (("relay", f"to-{role}"), (role, "to-relay")):
+            with self.inside(place):
+                take_frames(device)
+
+    def interface(self, role: str, device: str) -> Interface:
+        found = json.loads(ip("-n", self.names[role], "-json", "link", "show", "dev", device))[0]
+        return Interface(found["ifindex"], bytes.fromhex(found["address"].replace(":", "")))
 
     def remove(self) -> None:
         for name in self.names.values():

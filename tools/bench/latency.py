@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tools.bench.bench import Bench, progress
-from tools.bench.figures import Samples, Section, differences, spread
+from tools.bench.figures import Goal, Samples, Section, differences, judge, spread
 from tools.bench.load import plan
 from tools.bench.running import PEER_ADDRESS, Running
-from tools.bench.systems import BARE, COTURN, CPYTHON, MICRO, PEER_PORT
+from tools.bench.systems import BARE, COTURN, CPYTHON, KERNEL_TC, KERNEL_XDP, MICRO, PEER_PORT
 
 SIZE, RATE = 200, 500
 SECONDS, QUICK_SECONDS = 1.5, 0.5
 FORWARDING = "plain IP forwarding"
+GOALS = dict.fromkeys((KERNEL_TC.label, KERNEL_XDP.label), Goal(10))
 
 Table = dict[tuple[str, str], Samples]
 
@@ -23,7 +26,7 @@ def forwarded(bench: Bench, seconds: float) -> dict[str, float]:
 
 
 def relayed(bench: Bench, running: Running, seconds: float) -> dict[str, float]:
-    with bench.lab.socket("peer", PEER_PORT) as peer, running.flows(1, SIZE) as flows:
+    with running.lab.socket("peer", PEER_PORT) as peer, running.flows(1, SIZE) as flows:
         flow, descriptor = flows[0], flows[0].client.fileno()
         lines = (f"send {descriptor} {flow.channel.hex() or '-'}", f"recv {descriptor} {flow.back}")
         return bench.load.run("ping", seconds, SIZE, RATE, plan=plan((*lines, f"echo {peer.fileno()}")))
@@ -48,7 +51,7 @@ def collect(bench: Bench, systems: list[Running]) -> Table:
 
 
 def measure(bench: Bench) -> list[Section]:
-    table = collect(bench, bench.running(COTURN, BARE, CPYTHON, MICRO))
+    table = collect(bench, bench.running(COTURN, BARE, CPYTHON, MICRO, KERNEL_TC, KERNEL_XDP))
     section = Section(
         "Added latency",
         f"us, round trip client to peer and back (twice through the relay), {SIZE} B, {RATE}/s closed loop",
@@ -58,7 +61,8 @@ def measure(bench: Bench) -> list[Section]:
         p50, p99 = table[name, "p50"], table[name, "p99"]
         section.samples.update({f"{name} p50": p50, f"{name} p99": p99})
         added = differences(p50, table[FORWARDING, "p50"])
-        shown = "" if name == FORWARDING else spread(added, ".0f")
+        show = partial(spread, form=".0f")
+        shown = "" if name == FORWARDING else judge(section, f"{name} added us", added, GOALS.get(name), show)
         section.rows.append((name, spread(p50, ".0f"), spread(p99, ".0f"), shown))
         if lost := sum(table[name, "lost"]):
             section.notes.append(f"{name}: {lost:.0f} round trips lost")

@@ -7,6 +7,7 @@
  *   load flood SECONDS SIZE WINDOW COUNT     as fast as possible; ends after SECONDS or COUNT arrivals (0: no bound)
  *   load pace  SECONDS SIZE RATE             RATE datagrams a second, evenly spaced
  *   load ping  SECONDS SIZE RATE             closed loop: one datagram under way, RATE a second
+ *   load blast SECONDS SIZE                  as fast as possible, filler only, nothing is received: sink.c counts it
  *
  * WINDOW bounds what is under way (0: no bound), so that queues stay short of overflowing; what has not come back for
  * 50 ms counts as lost. Standard input says which sockets, one a line:
@@ -97,8 +98,8 @@ static void read_plan(void)
 		else
 			fail("unknown line in the plan");
 	}
-	if (!sender_count || !receiver_count)
-		fail("nothing to send or to receive");
+	if (!sender_count)
+		fail("nothing to send");
 }
 
 static void make_vectors(void)
@@ -117,7 +118,8 @@ static void fill(int i, const struct sender *s)
 {
 	uint32_t head[2] = {MAGIC, sequence++};
 	memcpy(out_data[i], s->header, s->header_size);
-	memcpy(out_data[i] + s->header_size, head, sizeof head);
+	if (receiver_count)
+		memcpy(out_data[i] + s->header_size, head, sizeof head);
 	out_vector[i].iov_len = s->header_size + payload_size;
 	out[i].msg_hdr.msg_name = s->addressed ? (void *)&s->to : NULL;
 	out[i].msg_hdr.msg_namelen = s->addressed ? sizeof s->to : 0;
@@ -245,6 +247,14 @@ static void pace(double seconds, double rate)
 	report(t - start, in_time, dropped);
 }
 
+static void blast(double seconds)
+{
+	int64_t start = now(), end = start + seconds * SECOND, t;
+	while ((t = now()) < end)
+		send_batch(BATCH);
+	report(t - start, 0, 0);
+}
+
 static void echo(void)
 {
 	struct sockaddr_storage from;
@@ -300,15 +310,20 @@ static void ping(double seconds, double rate)
 
 int main(int argc, char **argv)
 {
-	if (argc < 5)
-		fail("usage: load flood SECONDS SIZE WINDOW COUNT | load pace SECONDS SIZE RATE | load ping SECONDS SIZE RATE");
+	int blasting = argc > 3 && !strcmp(argv[1], "blast");
+	if (argc < 5 && !blasting)
+		fail("usage: load flood SECONDS SIZE WINDOW COUNT | load pace|ping SECONDS SIZE RATE | load blast SECONDS SIZE");
 	double seconds = atof(argv[2]);
 	payload_size = atoi(argv[3]);
 	if (payload_size < 8 || payload_size > ROOM - HEADER_ROOM)
 		fail("a payload has 8 to 1984 bytes");
 	read_plan();
 	make_vectors();
-	if (!strcmp(argv[1], "ping"))
+	if (!receiver_count && !blasting)
+		fail("nothing to receive");
+	if (blasting)
+		blast(seconds);
+	else if (!strcmp(argv[1], "ping"))
 		ping(seconds, atof(argv[4]));
 	else if (!strcmp(argv[1], "pace"))
 		pace(seconds, atof(argv[4]));

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,3 +64,23 @@ class Load:
             raise LabError(done.stderr.strip() or "the load generator failed")
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
+
+    @contextmanager
+    def blasting(self, size: int, plan: Plan) -> Iterator[None]:
+        """Send on its own CPU, as fast as it goes, until the end of the block."""
+        child = subprocess.Popen(
+            (self.program, "blast", str(PATIENCE), str(size)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            pass_fds=plan.descriptors,
+            preexec_fn=settled({LOAD_CPU}),
+        )
+        try:
+            if child.stdin:
+                child.stdin.write("".join(f"{line}\n" for line in plan.lines))
+                child.stdin.close()
+            yield
+        finally:
+            child.kill()
+            child.wait()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tools.bench.hooked import hook_up
 from tools.bench.lab import Lab, LabError
 from tools.bench.load import Plan, plan
 from tools.bench.process import Process, start
@@ -54,6 +55,8 @@ class Running:
         self.place = place
         self.lab = lab
         command = system.command(place)
+        if system.hook:
+            hook_up(lab, place.folder / "edgeturn.conf", system.hook)
         with lab.inside("relay"):
             self.process: Process = start(
                 command, system.cpus, place.folder / "output", ROOT, {"MICROPYPATH": f"{ROOT}:.frozen"}

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.bench.frames import TC, XDP
 from tools.bench.lab import CLIENT, PEER, PEER_NETWORK, listening_address, relayed_address
 from tools.bench.process import RELAY_CPU
 from tools.bench.turn_client import Credentials
@@ -24,6 +25,7 @@ REALM = "bench.example"
 PORT = 3478
 CLIENT_PORT, PEER_PORT, BARE_PORT = 6000, 7000, 50000
 FEW_ALLOCATIONS, MANY_ALLOCATIONS = 64, 1064
+NO_PINS = Path("/nonexistent")
 HEAP_PER_ALLOCATION = 16 << 10  # MicroPython's heap does not grow: what more than a few allocations may need
 
 CONFIGURATION = """\
@@ -39,6 +41,8 @@ config relay 'main'
 	list allow_peer '{network}'
 	option control '{folder}/control.sock'
 	option log_level 'error'
+	option kernel '{kernel}'
+	option kernel_pins '{pins}'
 
 config user '{user}'
 	option password '{password}'
@@ -52,6 +56,8 @@ class Place:
     index: int
     folder: Path
     allocations: int = FEW_ALLOCATIONS
+    pins: Path = NO_PINS
+    """A folder in a BPF file system."""
 
     @property
     def listen(self) -> str:
@@ -66,6 +72,9 @@ class System:
     """What the bench has to know about a relay."""
 
     turn = True
+    interpreter = ""
+    hook = ""
+    """The kernel's hook that carries the media; a system that has one lives in a network of its own."""
 
     def __init__(self, name: str, label: str, cpus: set[int] | None) -> None:
         self.name = name
@@ -139,6 +148,8 @@ class Edgeturn(System):
                 allocations=place.allocations,
                 network=PEER_NETWORK,
                 folder=place.folder,
+                kernel=self.hook or "off",
+                pins=place.pins,
                 user=CREDENTIALS.user,
                 password=CREDENTIALS.password,
             )
@@ -155,6 +166,14 @@ class Edgeturn(System):
 
     def empty(self) -> list[str]:
         return [self.interpreter, *self.switches(0), "-c", "import time; time.sleep(600)"]
+
+
+class Kernel(Edgeturn):
+    """edgeturn whose bound channels the kernel carries."""
+
+    def __init__(self, name: str, label: str, interpreter: str, hook: str) -> None:
+        super().__init__(name, label, interpreter)
+        self.hook = hook
 
 
 class Bare(System):
@@ -183,5 +202,8 @@ BARE = Bare("bare", "bare Python loop")
 MARKS = Bare("marks", "bare, keeps DSCP/ECN", "--marks")
 CPYTHON = Edgeturn("cpython", "edgeturn, CPython", sys.executable)
 MICRO = Edgeturn("micropython", "edgeturn, MicroPython", str(MICROPYTHON))
+KERNEL_TC = Kernel("kernel-tc", "edgeturn, tc", sys.executable, TC)
+KERNEL_XDP = Kernel("kernel-xdp", "edgeturn, XDP", sys.executable, XDP)
+KERNEL_MICRO = Kernel("kernel-micropython", "edgeturn, MicroPython, tc", str(MICROPYTHON), TC)
 SYSTEM_CPYTHON = Edgeturn("system-cpython", "edgeturn, system CPython", "/usr/bin/python3")
 SYSTEMS: tuple[System, ...] = (COTURN, COTURN_THREADS, BARE, CPYTHON, MICRO, MARKS, TERSE)

@@ -4,7 +4,7 @@
 
 #include <linux/bpf.h>
 
-#include "../flow.h"
+#include "flow.h"
 
 #define SEC(name) __attribute__((section(name), used))
 #define SECOND 1000000000ull /* nanoseconds */

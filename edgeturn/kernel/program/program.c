@@ -12,8 +12,8 @@
  * kernel remembers where the UDP header is: there the payload moves, and not the header. Of other packets one in 65536
  * looks the same; both ways are right for it.
  */
-#include "program/tc.h"
-#include "program/xdp.h"
+#include "tc.h"
+#include "xdp.h"
 
 /* Sends what it is run with to the ingress of the device whose number is the mark: it proves that the hook is there. */
 SEC("probe") int edgeturn_probe(struct __sk_buff *skb)

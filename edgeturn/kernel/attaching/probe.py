@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 from pyroute2 import IPRoute
 
-from edgeturn.kernel import flows, interfaces
-from edgeturn.kernel.interfaces import Link
-from edgeturn.kernel.loader import Program
+from edgeturn.kernel import flows
+from edgeturn.kernel.attaching import interfaces
+from edgeturn.kernel.attaching.interfaces import Link
+from edgeturn.kernel.attaching.loader import Program
 
 PATIENCE = 1.0  # seconds
 CARRIER_PATIENCE = 5.0  # seconds; drivers start a port anew for XDP, and a cable takes seconds to come up

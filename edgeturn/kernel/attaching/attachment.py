@@ -15,12 +15,13 @@ from typing import NamedTuple
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from edgeturn.kernel import bpf, filters, flows, forwarding, gro, hooks, interfaces, loader, maps, pins, probe, xdp
+from edgeturn.kernel import bpf, flows, maps
+from edgeturn.kernel.attaching import filters, forwarding, gro, hooks, interfaces, loader, pins, probe, xdp
+from edgeturn.kernel.attaching.hooks import CLSACT, FORWARDING_IPV4, FORWARDING_IPV6, GRO, REASONS, Hooks
+from edgeturn.kernel.attaching.inspection import folder_of
+from edgeturn.kernel.attaching.interfaces import Link
 from edgeturn.kernel.bpf import Map, index
 from edgeturn.kernel.flows import TC, XDP, Hook
-from edgeturn.kernel.hooks import CLSACT, FORWARDING_IPV4, FORWARDING_IPV6, GRO, REASONS, Hooks
-from edgeturn.kernel.inspection import folder_of
-from edgeturn.kernel.interfaces import Link
 from edgeturn.kernel.maps import Maps
 from edgeturn.protocol.address import IPV4, IPV6
 from edgeturn.relay.configuration import Configuration

@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from edgeturn.kernel import expressions, tables
-from edgeturn.kernel.expressions import REGISTER, expression
+from edgeturn.kernel.firewall import expressions, tables
+from edgeturn.kernel.firewall.expressions import REGISTER, expression
+from edgeturn.kernel.firewall.tables import Change, Row, Tables
 from edgeturn.kernel.netfilter import (
     CREATE,
     ELEMENT_KEY,
@@ -40,7 +41,6 @@ from edgeturn.kernel.netfilter import (
     name,
     port,
 )
-from edgeturn.kernel.tables import Change, Row, Tables
 
 CLIENTS, PEERS, RANGE = "clients", "peers", "range"
 _LISTENING = "listening"

@@ -6,9 +6,10 @@ Rule 2: chains that translate addresses are left out: they drop nothing.
 
 from dataclasses import dataclass, field
 
-from edgeturn.kernel import expressions, tables
-from edgeturn.kernel.expressions import Expression
-from edgeturn.kernel.firewall import RULE_CHAIN, RULE_EXPRESSIONS, RULE_TABLE
+from edgeturn.kernel.firewall import expressions, tables
+from edgeturn.kernel.firewall.expressions import Expression
+from edgeturn.kernel.firewall.own import RULE_CHAIN, RULE_EXPRESSIONS, RULE_TABLE
+from edgeturn.kernel.firewall.tables import Row, Tables
 from edgeturn.kernel.netfilter import (
     ELEMENT_KEY,
     ELEMENTS_LIST,
@@ -21,7 +22,6 @@ from edgeturn.kernel.netfilter import (
     name,
     nested,
 )
-from edgeturn.kernel.tables import Row, Tables
 
 FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}  # those that see IP packets
 PREROUTING, INPUT = 0, 1

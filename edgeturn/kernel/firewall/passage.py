@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from struct import pack
 
-from edgeturn.kernel import expressions, xtables
-from edgeturn.kernel.expressions import Expression
-from edgeturn.kernel.ruleset import FAMILIES, Chain, Rule, Ruleset
+from edgeturn.kernel.firewall import expressions, xtables
+from edgeturn.kernel.firewall.expressions import Expression
+from edgeturn.kernel.firewall.ruleset import FAMILIES, Chain, Rule, Ruleset
 
 _IPV4_SIZE = 4
 _FAMILY_OF = {_IPV4_SIZE: (2, 0x0800), 16: (10, 0x86DD)}

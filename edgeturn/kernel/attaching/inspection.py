@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from edgeturn import seam
 from edgeturn.kernel import flows, maps
+from edgeturn.kernel.attaching.hooks import CHANGES, SETTINGS, Hooks, tally
 from edgeturn.kernel.bpf import index
 from edgeturn.kernel.flows import COUNTER_SIZE, XDP
-from edgeturn.kernel.hooks import CHANGES, SETTINGS, Hooks, tally
 from edgeturn.kernel.maps import Maps
 from edgeturn.relay.configuration import Configuration
 

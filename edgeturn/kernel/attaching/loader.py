@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct, pack, unpack_from
 
-from edgeturn.kernel import bpf, elf
+from edgeturn.kernel import bpf
+from edgeturn.kernel.attaching import elf
 from edgeturn.kernel.maps import Maps
 from edgeturn.seam import bpf as call
 from edgeturn.seam import memory_address
@@ -25,7 +26,8 @@ _MAP_FILE = 1  # BPF_PSEUDO_MAP_FD, in the source register of a reference
 _LOG_SIZES = (1 << 16, 1 << 20, (1 << 24) - 1)  # the last is the most that Linux before 5.2 takes
 _ROOM = 512  # what a test run may add to a packet; struct __sk_buff comes back whole, whatever of it was given
 _INTERRUPTED = 5  # times that a load is tried again: a signal ends the verifier with EAGAIN
-_OBJECT = Path(__file__).parent / ("program.bpfel.o" if sys.byteorder == "little" else "program.bpfeb.o")
+_NAME = "program.bpfel.o" if sys.byteorder == "little" else "program.bpfeb.o"
+_OBJECT = Path(__file__).parents[1] / "program" / _NAME
 
 _REASONS = {
     errno.EPERM: "this takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pyroute2 import IPRoute
 
-from edgeturn.kernel.hooks import Unattachable
+from edgeturn.kernel.attaching.hooks import Unattachable
 from edgeturn.protocol import address
 from edgeturn.relay import listeners, network
 from edgeturn.relay.configuration import Configuration

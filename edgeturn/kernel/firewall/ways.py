@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from pyroute2 import IPRoute
 
-from edgeturn.kernel import firewall, passage
-from edgeturn.kernel.passage import Obstacle, Packet, Passage
-from edgeturn.kernel.ruleset import Ruleset
+from edgeturn.kernel.firewall import own, passage
+from edgeturn.kernel.firewall.passage import Obstacle, Packet, Passage
+from edgeturn.kernel.firewall.ruleset import Ruleset
 from edgeturn.protocol.address import ip_of, parse_ip, port_of
 from edgeturn.relay import listeners, network
 from edgeturn.relay.configuration import Configuration
@@ -65,8 +65,8 @@ def find(settings: Configuration) -> list[Way]:
     places = _places()
     outside = {places[source].interface for source in network.default_sources() if source in places}
     listening = listeners.addresses(settings, network.interfaces())
-    wanted = [(firewall.CLIENTS, ip_of(each), (port_of(each), port_of(each))) for each in listening]
-    wanted += [(firewall.PEERS, ip, relay_ports(settings)) for ip in relay_ips(settings)]
+    wanted = [(own.CLIENTS, ip_of(each), (port_of(each), port_of(each))) for each in listening]
+    wanted += [(own.PEERS, ip, relay_ports(settings)) for ip in relay_ips(settings)]
     found = []
     for purpose, ip, ports in wanted:
         place = places.get(ip)
@@ -113,7 +113,7 @@ def _verdict(ruleset: Ruleset, way: Way, passages: list[Passage]) -> str:
     if len(closed) < len(passages):
         return PARTLY
     answers = [passage.follow(ruleset, packet) for packet in way.packets(answers=True)]
-    return CLOSED if way.purpose == firewall.CLIENTS or any(one.obstacles for one in answers) else ANSWERS
+    return CLOSED if way.purpose == own.CLIENTS or any(one.obstacles for one in answers) else ANSWERS
 
 
 def _places() -> dict[bytes, _Place]:

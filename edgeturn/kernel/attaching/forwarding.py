@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from edgeturn.kernel import interfaces
+from edgeturn.kernel.attaching import interfaces
 from edgeturn.protocol.address import IPV4, IPV6
 
 WORDS = {IPV4: "IPv4", IPV6: "IPv6"}

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from pyroute2 import IPRoute
 
-from edgeturn.kernel import filters, flows, forwarding, gro, interfaces, maps, xdp
+from edgeturn.kernel import flows, maps
+from edgeturn.kernel.attaching import filters, forwarding, gro, interfaces, xdp
+from edgeturn.kernel.attaching.inspection import Place
 from edgeturn.kernel.flows import TC, XDP
-from edgeturn.kernel.inspection import Place
 from edgeturn.relay.configuration import Configuration
 
 
