@@ -5,6 +5,7 @@ Rule 2: what a person should know is said by kernel_report.py; the relay that ru
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,10 +45,13 @@ def kernel_command() -> None:
     help="Where: tc works everywhere; xdp is faster and comes on top; auto: xdp where the driver announces it.  [default: option `kernel`]",  # noqa: E501
 )
 @click.option("--interface", "names", multiple=True, metavar="NAME", help="Only this interface; may be repeated.")
+@click.option("--following", is_flag=True, hidden=True, help="Leave given up what was given up for good.")
 @click.option("--enable-forwarding", is_flag=True, help="Switch forwarding on, on the interfaces that are attached to.")
 @place.with_file
 @json_option
-def attach(hook: str | None, names: tuple[str, ...], enable_forwarding: bool, file: Path, as_json: bool) -> None:
+def attach(
+    hook: str | None, names: tuple[str, ...], following: bool, enable_forwarding: bool, file: Path, as_json: bool
+) -> None:
     """Attach to the interfaces that packets of this relay come in by, and prove that it works.
 
     They are found by the addresses that are listened on and relayed from, and by their routes. Attaching again replaces
@@ -60,7 +64,7 @@ def attach(hook: str | None, names: tuple[str, ...], enable_forwarding: bool, fi
     with explained(settings, file):
         from edgeturn.kernel.attaching import attachment
 
-        rows = attachment.attach(settings, hook or chosen_hook(settings), names, enable_forwarding)
+        rows = attachment.attach(settings, hook or chosen_hook(settings), names, enable_forwarding, again=not following)
         told = tell_relay(settings)
         report = kernel_report.make(settings, file)
     if as_json:
@@ -130,6 +134,11 @@ def at_start(settings: Configuration, file: Path) -> list[str]:
         return [f"Kernel: media stays in Python: {error.message}"]
     except Exception as error:  # a defect of ours or of pyroute2 is no reason for a relay not to start
         return [f"Kernel: media stays in Python, for attaching failed: {error!r}."]
+
+
+def again(file: Path) -> list[str]:
+    """Return the command by which a relay that runs has its program attached to interfaces that have appeared."""
+    return [sys.executable, "-m", "edgeturn", "kernel", "attach", "--following", "-c", os.path.abspath(file)]
 
 
 def chosen_hook(settings: Configuration) -> str:

@@ -7,6 +7,7 @@ Rule 2: what would keep it from starting is said instead of what comes next; tha
 
 import os
 import resource
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ import click
 from edgeturn.cli import ice, identity, kernel, obstacles, place
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.output import bytes_text, counted, pool_text, print_json
-from edgeturn.relay import plan
+from edgeturn.relay import attacher, plan
 from edgeturn.relay.configuration import Configuration
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -103,4 +104,5 @@ def _become_daemon(file: Path, verbose: bool) -> None:
     sys.stdout.flush()
     arguments = [sys.executable, "-S", "-P", "-m", "edgeturn.relay", "-c", os.path.abspath(file)]
     os.environ["PYTHONPATH"] = str(_ROOT)
+    os.environ[attacher.COMMAND] = shlex.join(kernel.again(file))
     os.execv(sys.executable, arguments + ["--verbose"] * verbose)

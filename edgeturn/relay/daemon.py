@@ -14,9 +14,10 @@ from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Relay
 from edgeturn.protocol.turn import Turn
 from edgeturn.relay import configuration, listeners, network, options, plan
+from edgeturn.relay.attacher import Attacher
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.control import Control, is_served
-from edgeturn.relay.kernel import KernelPath
+from edgeturn.relay.kernel import ON, KernelPath
 from edgeturn.relay.log import Log, LogObserver
 from edgeturn.relay.loop import Loop
 from edgeturn.relay.observers import Observers
@@ -59,6 +60,7 @@ class Daemon:
         self.statistics = Statistics(self.kernel)
         self.interfaces = network.interfaces()
         self.relay_ips = self._find_relay_ips()
+        self.attacher = Attacher(self.log, self.interfaces)
         self.openings = Openings(instance(settings.text("control")), self.log.write)
         self.observers = Observers(
             [_SocketObserver(self), LogObserver(self.log, self.kernel), self.statistics, self.openings]
@@ -248,6 +250,7 @@ class Daemon:
             self._tell_local(self.turn.peers)
         except (OSError, MemoryError) as error:  # what was known stays true until the next time
             self.log.write("warning", f"addresses-unread reason='{error}'")
+        self.attacher.follow(self.interfaces, self.kernel.state == ON)
         self.turn.reconsider_peers()
         self.kernel.reconsider()
 

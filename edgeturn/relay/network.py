@@ -33,8 +33,11 @@ _FAR_AWAY = ("1.1.1.1", "2606:4700::1111")
 class Interface:
     """One address of this machine with the length of its subnet."""
 
-    def __init__(self, ip: bytes, remote: bytes, length: int, usable: bool) -> None:
-        """Take IP address, that of the other end (else the same), prefix length, and whether it can be used already."""
+    def __init__(self, number: int, ip: bytes, remote: bytes, length: int, usable: bool) -> None:
+        """Take the interface's number, IP address, that of the other end (else the same), prefix length, and whether
+        it can be used already.
+        """
+        self.number = number
         self.ip = ip
         self.length = length
         self.usable = usable
@@ -56,14 +59,14 @@ def interfaces() -> "list[Interface]":
     for kind, body in _ask(_RTM_GETADDR, _NLM_DUMP, bytes(_ADDRESS_SIZE)):
         if kind != _RTM_NEWADDR:
             continue
-        family, length, flags = unpack_from("BBB", body)
+        family, length, flags, _, number = unpack_from("BBBBI", body)
         attributes = _attributes(body, _ADDRESS_SIZE)
         if _IFA_FLAGS in attributes:
             flags = unpack_from("I", attributes[_IFA_FLAGS])[0]
         remote = attributes.get(_IFA_ADDRESS, b"")  # of a point-to-point link the other end, and the prefix is its
         ip = attributes.get(_IFA_LOCAL, remote)
         if family in _IP_SIZES and len(ip) == _IP_SIZES[family]:
-            found.append(Interface(ip, remote or ip, length, not flags & _UNUSABLE))
+            found.append(Interface(number, ip, remote or ip, length, not flags & _UNUSABLE))
     return found
 
 

@@ -189,7 +189,7 @@ def test_a_relay_on_the_loopback_has_nothing_to_attach_to(tool: Call) -> None:
 def test_what_the_kernel_refuses_is_one_sentence(
     tool: Call, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
         raise error
 
     with monkeypatch.context() as patched:
