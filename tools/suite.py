@@ -86,9 +86,11 @@ def read_lines(output: str) -> Outcome:
     return outcome
 
 
+_FLOWS = ("carrier", "orphans", "budgets")  # the relay's half of the kernel path
 PARTS: tuple[tuple[str, Callable[[], Outcome]], ...] = (
     (f"CPython {platform.python_version()}, all tests", lambda: pytest("cpython", "tests")),
     ("MicroPython, core tests", lambda: bare("tests/core")),
+    ("MicroPython, flows", lambda: bare(*(f"tests/kernel/test_{name}.py" for name in _FLOWS))),
     # The other fuzz tests need hypothesis.
     ("MicroPython, mutated datagrams", lambda: bare("tests/fuzz/test_datagrams.py")),
     (

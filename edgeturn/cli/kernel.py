@@ -69,13 +69,10 @@ def attach(
         report = kernel_report.make(settings, file)
     if as_json:
         print_json(report.document() | {"relay": told})
-        return
-    if not rows:
+    elif rows:
+        report.print_attached(told)
+    else:
         click.echo("Nothing to attach to: this relay listens and relays on the loopback only.")
-        return
-    report.print_hooks()
-    report.print_relay(told)
-    report.print_advice()
 
 
 @kernel_command.command()

@@ -60,6 +60,12 @@ class Report(NamedTuple):
             if names:
                 click.echo(f"Changed until `detach`: {words} at {', '.join(names)}.")
 
+    def print_attached(self, told: dict[str, Any] | None) -> None:
+        """Print what became of attaching."""
+        self.print_hooks()
+        self.print_relay(told)
+        self.print_advice()
+
     def print_outcomes(self) -> None:
         """Print what was not carried, by reason, what is most first."""
         passed, dropped = self._passed(), self._dropped()

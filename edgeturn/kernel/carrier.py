@@ -85,6 +85,7 @@ class Carrier(Observer):
         """Write all flows anew."""
         for relay in self._state.pool.relays:
             for channel in relay.channels.values():
+                channel.written_until = 0
                 self.bound(channel)
 
     def reconsider(self) -> None:
@@ -124,9 +125,12 @@ class Carrier(Observer):
             self.failures += 1
 
     def bound(self, channel: Channel) -> None:
+        if channel.place != NONE and channel.written_until == channel.carries_until:
+            return  # its permission was refreshed in the same second, with that of another channel
         try:
             if channel.carries_until > self._clock() and self._give_place(channel):
                 self._write(channel)
+                channel.written_until = channel.carries_until
                 return
         except OSError:
             self.failures += 1
@@ -184,6 +188,7 @@ class Carrier(Observer):
         except OSError:
             self.failures += 1
         channel.place = NONE
+        channel.written_until = 0
         self.channels -= 1
 
     def _keys(self, channel: Channel) -> "tuple[bytes, bytes]":

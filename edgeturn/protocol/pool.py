@@ -40,10 +40,21 @@ class Channel:
     """A channel bound to a peer (RFC 8656 §12).
 
     carries_until: while that is in the future, channel, permission and relayed address are all valid.
-    place: of what the kernel counts for it, 0 where the kernel doesn't carry it.
+    place: of what the kernel counts for it, 0 where the kernel doesn't carry it; written_until: what was written there.
     """
 
-    __slots__ = ("carries_until", "expires", "number", "peer", "permission", "place", "relay", "via", "wire")
+    __slots__ = (
+        "carries_until",
+        "expires",
+        "number",
+        "peer",
+        "permission",
+        "place",
+        "relay",
+        "via",
+        "wire",
+        "written_until",
+    )
 
     def __init__(self) -> None:
         """Begin free."""
@@ -53,6 +64,7 @@ class Channel:
         self.relay: Relay = _NO_RELAY
         self.via = 0  # the relay's, for the sake of speed
         self.place = 0
+        self.written_until = 0
         self.permission: Permission = NO_PERMISSION
         self.expires = 0
         self.carries_until = 0

@@ -34,7 +34,7 @@ class Attacher:
             self._log.write("info", "interfaces-changed attaching=again")
             os.system(self._command + " </dev/null >/dev/null 2>&1 &")
         else:
-            self._log.write("warning", "interfaces-changed hint='`edgeturn kernel attach` as root takes in the new ones'")
+            self._log.write("warning", "interfaces-changed hint='`edgeturn kernel attach` as root takes them in'")
 
 
 def _identities(interfaces: "list[Interface]") -> "set[tuple[int, bytes]]":

@@ -21,6 +21,7 @@ from edgeturn.relay.traffic import Traffic
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.kernel.carrier import Carrier
+    from edgeturn.kernel.maps import Maps
     from edgeturn.protocol.state import State
     from edgeturn.relay.configuration import Configuration
     from edgeturn.relay.log import Log
@@ -176,15 +177,18 @@ class KernelPath:
 
     def _open(self) -> None:
         try:
-            from edgeturn.kernel import carrier, maps
+            from edgeturn.kernel import maps
 
-            found = maps.open_all(self._folder)
+            self._use(maps.open_all(self._folder))
         except ImportError as error:  # a user that may not read Python's files
             self._fail(f"{error}; a restart of the relay loads it")
-            return
         except OSError as error:
             self._fail(f"can't open the maps: {seam.reason(error)}")
-            return
+
+    def _use(self, found: "Maps") -> None:
+        """Let flows be written into maps that are open."""
+        from edgeturn.kernel import carrier, maps
+
         wanted = maps.sizes(self._core.limits)
         if any(found.by_name[name].entries != wanted[name] for name in wanted):
             carrier.discard(found)

@@ -1,5 +1,6 @@
-"""What the black-box tests are given: relays, clients and peers, all of them ended with the test."""
+"""What the black-box tests are given: relays, clients, peers and maps, all of them ended with the test."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Protocol
 import pytest
 
 from tests.blackbox.client import Client, Peer
+from tests.blackbox.kernel import Kernel
 from tests.blackbox.relay import HOST, Relay, Settings, Value
 
 
@@ -75,3 +77,20 @@ def new_peer(stack: ExitStack) -> NewPeer:
         return peer
 
     return new_peer
+
+
+@pytest.fixture
+def empty(stack: ExitStack, tmp_path: Path) -> Kernel:
+    """A kernel without maps."""
+    if os.geteuid():
+        pytest.skip("this kernel mounts a BPF file system for root only")
+    made = Kernel(tmp_path)
+    stack.callback(made.close)
+    return made
+
+
+@pytest.fixture
+def kernel(empty: Kernel) -> Kernel:
+    """A kernel with the maps of a relay of the usual size."""
+    empty.create()
+    return empty

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from edgeturn.kernel.flows import OUTCOMES
 
 NUMBERS = {name: number for number, (name, _) in enumerate(OUTCOMES)}
+FRAGMENTED = 44
+EXTENSIONS = (0, 43, FRAGMENTED, 60)  # RFC 8200 section 4: hop-by-hop, routing, fragment, destination options
 PASSED, CARRIED, DROPPED = 0, 1, 2  # verdicts
 IDENTIFICATION = 1  # any will do, with the header checksum that belongs to it
 LINK_ADDRESSES = 2  # may still be those that it came with: the kernel writes them after the program
@@ -192,11 +194,26 @@ class Model:
         return read, word(packet, 2) == len(packet) and read.size == len(packet) - IPV4
 
     def read_ipv6(self, packet: bytes) -> tuple[Packet, bool]:
-        if len(packet) < IPV6 or packet[0] >> 4 != 6 or packet[6] != UDP:
+        if len(packet) < IPV6 or packet[0] >> 4 != 6:
+            raise Up
+        if packet[6] in EXTENSIONS:
+            self.refuse_extended(packet[6], packet[IPV6:])
+        if packet[6] != UDP:
             raise Up
         read = self.read_udp(6, packet[IPV6:], packet[8:24], packet[24:40])
         read.traffic, read.hops = word(packet, 0) >> 4 & 0xFF, packet[7]
         return read, word(packet, 4) == len(packet) - IPV6 == read.size
+
+    def refuse_extended(self, kind: int, extended: bytes) -> None:
+        """Tell a packet to one of our ports with one extension header before UDP; others are nobody's."""
+        if len(extended) < 8 or extended[0] != UDP:
+            raise Up
+        if kind == FRAGMENTED and word(extended, 2) & 0xFFF8:
+            raise Up  # not the first one: no ports to tell by
+        size = 8 if kind == FRAGMENTED else 8 * (extended[1] + 1)
+        if len(extended) < size + UDP_HEADER or word(extended, size + 2) not in self.world.ports:
+            raise Up
+        raise Up("fragment" if kind == FRAGMENTED else "options")
 
     def read_udp(self, family: int, data: bytes, source: bytes, destination: bytes) -> Packet:
         if len(data) < UDP_HEADER or word(data, 2) not in self.world.ports:

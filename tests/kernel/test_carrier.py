@@ -91,6 +91,16 @@ def test_a_refresh_renews_both_flows() -> None:
     assert len(made.rows()) == 2 and made.carrier.channels == 1
 
 
+def test_flows_end_with_an_allocation_that_ends_first() -> None:
+    made = scene()
+    alice, _ = talking(made)
+    made.wait(400)
+    assert alice.bind(0x4000, PEER) == 0
+    assert {row[3] for row in made.rows().values()} == {START + 600}
+    alice.refresh(600)
+    assert {row[3] for row in made.rows().values()} == {START + 700} and made.rows() == made.bound()
+
+
 def test_a_permission_that_ends_takes_the_flows_and_a_new_one_brings_them() -> None:
     made = scene()
     alice, _ = talking(made)
@@ -98,6 +108,17 @@ def test_a_permission_that_ends_takes_the_flows_and_a_new_one_brings_them() -> N
     assert made.rows() == {} and made.maps.flows.keys() == [] and made.carrier.channels == 0
     assert alice.permit(PEER) == 0
     assert len(made.rows()) == 2 and made.rows() == made.bound()
+
+
+def test_what_is_over_this_second_is_not_written() -> None:
+    made = scene()
+    talking(made)
+    made.server.now += 299
+    made.carrier.rewrite()
+    assert len(made.maps.flows.keys()) == 2
+    made.server.now += 1
+    made.carrier.rewrite()
+    assert made.maps.flows.keys() == []
 
 
 def test_flows_end_with_the_allocation_the_binding_and_the_policy() -> None:
@@ -191,6 +212,7 @@ def test_what_the_kernel_carried_is_counted_once() -> None:
     made.wait(300)  # the permission has ended
     counted = traffic(made)
     assert (counted.up_packets, counted.up_bytes, counted.kernel_packets, counted.channels) == (11, 1005, 30, 0)
+    assert counted.used_at == START + 9
     assert alice.bind(0x4000, PEER) == 0
     assert traffic(made).kernel_packets == 30
 

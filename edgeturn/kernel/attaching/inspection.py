@@ -14,11 +14,12 @@ from edgeturn import seam
 from edgeturn.kernel import flows, maps
 from edgeturn.kernel.attaching.hooks import CHANGES, SETTINGS, Hooks, tally
 from edgeturn.kernel.bpf import index
-from edgeturn.kernel.flows import COUNTER_SIZE, XDP
+from edgeturn.kernel.flows import COUNTER_SIZE, TC, XDP, Hook
 from edgeturn.kernel.maps import Maps
 from edgeturn.relay.configuration import Configuration
 
 _ROUTE_EXPIRES, _INTERFACE = 24, 32  # offsets in struct counter
+_FINAL = ("seen", "carried", "bandwidth")  # the packet goes no further
 _CARRIED = [name for name, _ in flows.OUTCOMES].index("carried")
 
 
@@ -91,14 +92,18 @@ def _inspect(opened: Maps) -> Inspection:
         change: sorted(_name(hook.interface) for _, hook in everything if hook.changed & change) for change in CHANGES
     }
     places.sort(key=lambda each: (each.interface, each.kind))
-    outcomes = _outcomes(opened, [place for place, _ in taken])
+    outcomes = _outcomes(opened, taken)
     return Inspection(places, sum(entering.values()), entering.get(0, 0), outcomes, changed)
 
 
-def _outcomes(opened: Maps, places: list[int]) -> dict[str, int]:
-    """Return packets by the name of their outcome, at all places together."""
-    names = [name for name, _ in flows.OUTCOMES]
-    return {name: sum(tally(opened.tallies, place, number)[0] for place in places) for number, name in enumerate(names)}
+def _outcomes(opened: Maps, taken: list[tuple[int, Hook]]) -> dict[str, int]:
+    """Return packets by the name of their outcome; what XDP passes is counted by tc behind it, where that is there."""
+    behind = {hook.interface for _, hook in taken if hook.kind == TC}
+    found = {}
+    for number, (name, _) in enumerate(flows.OUTCOMES):
+        places = [place for place, hook in taken if name in _FINAL or hook.kind == TC or hook.interface not in behind]
+        found[name] = sum(tally(opened.tallies, place, number)[0] for place in places)
+    return found
 
 
 def _entering(opened: Maps) -> dict[int, int]:

@@ -3,7 +3,7 @@
  * Rule 1: addresses are IPv6, IPv4 as ::ffff:a.b.c.d, addresses and ports in network order; the words of that prefix
  *         don't change a one's complement sum, so one arithmetic serves every pair of families.
  * Rule 2: all else is in the machine's own order.
- * Rule 3: `flows`, `ports` and the rates of `budgets` are written by the relay; everything else by the program.
+ * Rule 3: `flows` and `ports` are written by the relay, `budgets` by both, everything else by the program.
  *
  *     client ──► flow {listener, client, channel} ──► rewritten to {relayed address, peer, 0}         a header less
  *     peer   ──► flow {relayed address, peer, 0}  ──► rewritten to {listener, client, channel}        a header more

@@ -81,10 +81,30 @@ INLINE int read_ipv4(struct packet *packet, struct ipv4 *ip, void *end)
 	return 0;
 }
 
+/* Say why a packet with an extension header isn't decided about, if it's for one of our ports: of several, nothing. */
+INLINE int read_extended(struct ipv6 *ip, void *end)
+{
+	__u8 kind = ip->next_header, *header = (void *)(ip + 1);
+	struct udp *udp;
+
+	if (kind != IPPROTO_HOPOPTS && kind != IPPROTO_ROUTING && kind != IPPROTO_FRAGMENT && kind != IPPROTO_DSTOPTS)
+		return OUTCOMES;
+	if ((void *)(header + 8) > end || header[0] != IPPROTO_UDP)
+		return OUTCOMES;
+	if (kind == IPPROTO_FRAGMENT && (header[2] || header[3] & 0xf8)) /* not the first one */
+		return OUTCOMES;
+	udp = (void *)header + (kind == IPPROTO_FRAGMENT ? 8 : 8 * (header[1] + 1));
+	if ((void *)(udp + 1) > end || !is_ours(udp->destination))
+		return OUTCOMES;
+	return kind == IPPROTO_FRAGMENT ? FRAGMENT : OPTIONS;
+}
+
 INLINE int read_ipv6(struct packet *packet, struct ipv6 *ip, void *end)
 {
-	if ((void *)(ip + 1) > end || ip->next_header != IPPROTO_UDP || SWAP32(ip->version_class_label) >> 28 != 6)
+	if ((void *)(ip + 1) > end || SWAP32(ip->version_class_label) >> 28 != 6)
 		return OUTCOMES;
+	if (ip->next_header != IPPROTO_UDP)
+		return read_extended(ip, end);
 	packet->ipv4 = 0;
 	packet->size = SWAP16(ip->payload) + IPV6_HEADER;
 	packet->tos = SWAP32(ip->version_class_label) >> 20 & 0xff;

@@ -24,6 +24,7 @@ struct decision {
 	__be16 channel;             /* 0: to a peer */
 	__u8 ipv4;
 	__u8 partial;
+	__u8 summed;                /* there's a sum over the packet, and redirect_neigh doesn't keep it right */
 	__u8 fresh;                 /* the route was just looked up, and `next` holds the next hop */
 };
 

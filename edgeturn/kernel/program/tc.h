@@ -20,13 +20,28 @@ INLINE long move_headers(struct __sk_buff *skb, const struct packet *packet, con
 	return no;
 }
 
-/* Keep the sum over the packet that some devices deliver. With both checksums in it, it changes by the pseudo header
- * alone; of what adjust_room took away, the old ports, the kernel has subtracted the sum. */
-INLINE void keep_sum(struct __sk_buff *skb, const struct packet *packet, const struct decision *to)
+/* Return what must be added to a sum to get another. */
+INLINE __u32 difference(__u32 to, __u32 from)
 {
-	__u16 change = ~to->pseudo_change;
+	__u64 sum = (__u64)to + (__u32)~from;
 
-	csum_update(skb, to->room < 0 ? fold_few(change + packet->key.local_port + packet->key.remote_port) : change);
+	return (__u32)sum + (__u32)(sum >> 32);
+}
+
+/* Add the sum over the headers to another; 0 where they aren't there. */
+INLINE __u32 add_headers(void *network, void *end, int ipv4, int channel, __u32 sum)
+{
+	struct channel_data *data = network + (ipv4 ? IPV4_HEADER : IPV6_HEADER) + UDP_HEADER;
+
+	if ((void *)data > end)
+		return 0;
+	if (ipv4)
+		sum = csum_diff(0, 0, network, IPV4_HEADER + UDP_HEADER, sum);
+	else
+		sum = csum_diff(0, 0, network, IPV6_HEADER + UDP_HEADER, sum);
+	if (channel && (void *)(data + 1) <= end)
+		sum = csum_diff(0, 0, (void *)data, CHANNEL_HEADER, sum);
+	return sum;
 }
 
 /* Move the payload: what the kernel remembers of the UDP header's place stays true. */
@@ -63,7 +78,7 @@ INLINE int send_out(struct __sk_buff *skb, struct decision *to)
 	if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
 		return TC_ACT_SHOT;
 	ethernet->kind = to->ipv4 ? SWAP16(ETH_P_IP) : SWAP16(ETH_P_IPV6);
-	if (route->route_kind == BY_ETHERNET && !to->fresh) {
+	if (route->route_kind == BY_ETHERNET && (!to->fresh || to->summed)) {
 		__builtin_memcpy(ethernet->addresses, route->ethernet, sizeof(ethernet->addresses));
 		return redirect(route->interface, 0);
 	}
@@ -77,9 +92,16 @@ INLINE int send_out(struct __sk_buff *skb, struct decision *to)
 INLINE int carry(struct __sk_buff *skb, const struct packet *packet, struct decision *to)
 {
 	__u32 check_at = LINK + (to->ipv4 ? IPV4_HEADER : IPV6_HEADER) + 6;
-	__u16 check = to->partial ? packet->udp_check : updated_check(packet, to);
-	void *data;
+	__s64 whole = csum_update(skb, 0); /* the sum over the packet that some devices deliver, or < 0 */
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u16 check;
+	__u32 sum = 0;
 
+	if (whole >= 0) { /* keep of it what isn't rewritten; what looks as if left to the device only looks so */
+		to->partial = 0;
+		sum = ~add_headers(data + LINK, end, packet->ipv4, packet->key.channel, ~(__u32)whole);
+	}
+	check = to->partial ? packet->udp_check : updated_check(packet, to);
 	if (to->partial ? move_payload(skb, packet, to) : move_headers(skb, packet, to))
 		return TC_ACT_SHOT;
 	data = (void *)(long)skb->data;
@@ -88,8 +110,10 @@ INLINE int carry(struct __sk_buff *skb, const struct packet *packet, struct deci
 	if (to->partial) {
 		l4_csum_replace(skb, check_at, 0, to->pseudo_change, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
 		l4_csum_replace(skb, check_at, 0, fold_few(to->change + (__u16)~to->pseudo_change), BPF_F_MARK_MANGLED_0);
-	} else {
-		keep_sum(skb, packet, to);
+	} else if (whole >= 0) {
+		sum = add_headers(data + LINK, (void *)(long)skb->data_end, to->ipv4, to->channel, sum);
+		csum_update(skb, difference(sum, csum_update(skb, 0)));
+		to->summed = 1;
 	}
 	return send_out(skb, to);
 }
