@@ -64,9 +64,7 @@ def _narrow(ip: bytes, port: bytes) -> bytes:
 
 def key(local: bytes, remote: bytes, channel: int) -> bytes:
     """Return the key of the flow from remote to local, both port||ip; channel 0 where a peer sends."""
-    return pack(
-        _KEY, _wide(local), _wide(remote), local[:2], remote[:2], channel.to_bytes(2, "big"), _NO_CHANNEL
-    )
+    return pack(_KEY, _wide(local), _wide(remote), local[:2], remote[:2], channel.to_bytes(2, "big"), _NO_CHANNEL)
 
 
 def read_key(data: bytes) -> "tuple[bytes, bytes, int]":

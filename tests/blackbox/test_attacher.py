@@ -1,6 +1,7 @@
-"""A relay whose maps are there has its program attached again where an interface appears: in a namespace of its own.
+"""
+A relay whose maps are there has its program attached again where an interface appears: in a namespace of its own.
 
-    router namespace: relay on 192.0.2.1 ── interface `late`, which comes while it runs
+    relay on the loopback ── interface `late`, 203.0.113.1, which comes while it runs
 """
 
 import os

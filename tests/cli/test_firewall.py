@@ -88,7 +88,10 @@ ROWS = {
         ],
     ),
     "firewalld": (
-        closed(drop("inet", "firewalld", "filter_INPUT", "filter_IN_policy_allow-host-ipv6", "filter_IN_my-zone_allow"), PEERS),  # noqa: E501
+        closed(
+            drop("inet", "firewalld", "filter_INPUT", "filter_IN_policy_allow-host-ipv6", "filter_IN_my-zone_allow"),
+            PEERS,
+        ),
         ["firewall-cmd --permanent --zone=my-zone --add-port=49152-65535/udp", "firewall-cmd --reload"],
     ),
     "firewalld, no zone": (
@@ -192,9 +195,7 @@ def test_programs_get_all_of_it() -> None:
     assert report([]).document()["open"] is False
 
 
-def test_without_pyroute2_it_says_what_brings_it(
-    file: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_pyroute2_it_says_what_brings_it(file: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firewall, "has_pyroute2", lambda: False)
     for name in ("show", "open", "close"):
         assert "python3-pyroute2" in call("firewall", name, "-c", str(file), code=1)

@@ -176,9 +176,7 @@ class Firewall:
 
 
 FIREWALLS = {
-    "firewall4": Firewall(
-        _FIREWALL4, told="uci set firewall.edgeturn_wan.dest_port='3478 49152-65535'\n"
-    ),
+    "firewall4": Firewall(_FIREWALL4, told="uci set firewall.edgeturn_wan.dest_port='3478 49152-65535'\n"),
     "firewalld": Firewall(
         _FIREWALLD, told="firewall-cmd --permanent --zone=public --add-port=3478/udp --add-port=49152-65535/udp\n"
     ),

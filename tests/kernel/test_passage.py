@@ -45,6 +45,7 @@ Sent = tuple[str, int, int]  # interface, family, port
 Senders = dict[tuple[str, int], socket.socket]  # by interface and family
 Sockets = dict[tuple[str, int], socket.socket]  # by address and port
 
+
 def table(policy: str, rules: str, *more: str, family: str = "inet", hook: str = "input", priority: int = 0) -> str:
     """Return a table with one chain that the kernel calls, and what else stands in it before that."""
     head = f"type filter hook {hook} priority {priority}; policy {policy};"
