@@ -48,6 +48,7 @@ _KEY = "16s16s2s2s2s2s"
 _FLOW = _KEY + "QIIII"  # the key's size is a multiple of 8: no gap
 _HOOK = "IBBBBII"
 _NO_CHANNEL = b"\0\0"
+_INSIDE = b"\0\1"
 _IPV4_PREFIX = bytes(10) + b"\xff\xff"
 
 
@@ -77,6 +78,7 @@ class Flow:
     """What a flow's packets become: from source to destination, with a channel or with none (0).
 
     expires: seconds of CLOCK_MONOTONIC; counter: place of its counter; budgets: three places, 0 where unlimited.
+    inside: the peer is a relayed address of this relay, so that no packet from outside is its.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Flow:
         expires: int,
         counter: int,
         budgets: "tuple[int, int, int]" = (0, 0, 0),
+        inside: bool = False,
     ) -> None:
         """Take port||ip of both ends and the rest."""
         self.source = source
@@ -95,6 +98,7 @@ class Flow:
         self.expires = expires
         self.counter = counter
         self.budgets = budgets
+        self.inside = inside
 
     def pack(self) -> bytes:
         """Return the map's value."""
@@ -102,12 +106,13 @@ class Flow:
         addresses = (_wide(source), _wide(destination), source[:2], destination[:2])
         channel = self.channel.to_bytes(2, "big")
         expires = self.expires * SECOND
-        return pack(_FLOW, *addresses, channel, _NO_CHANNEL, expires, self.counter, *self.budgets)
+        inside = _INSIDE if self.inside else _NO_CHANNEL
+        return pack(_FLOW, *addresses, channel, inside, expires, self.counter, *self.budgets)
 
 
 def read_flow(data: bytes) -> Flow:
     """Return the flow of a map's value."""
-    source, destination, source_port, destination_port, channel, _, expires, counter, one, two, three = unpack(
+    source, destination, source_port, destination_port, channel, inside, expires, counter, one, two, three = unpack(
         _FLOW, data
     )
     return Flow(
@@ -117,6 +122,7 @@ def read_flow(data: bytes) -> Flow:
         expires // SECOND,
         counter,
         (one, two, three),
+        inside != _NO_CHANNEL,
     )
 
 

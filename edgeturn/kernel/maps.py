@@ -1,7 +1,8 @@
 """The maps of a relay: their table, and creating, pinning and opening the whole set in one folder.
 
 Rule 1: a relay is known by its control socket; its instance names the folder of its pins.
-Rule 2: the attaching process creates maps; the daemon, on both interpreters, opens what it finds.
+Rule 2: the attaching process creates maps; the daemon, on both interpreters, opens those that it writes: RELAYS.
+Rule 3: a map that is too small for its limits gives way to a larger one with all that was in it; none gets smaller.
 """
 
 import os
@@ -28,6 +29,9 @@ TABLE = (
     ("devices", bpf.DEVMAP_HASH, 4, 4),
     ("scratch", bpf.PERCPU_ARRAY, 4, flows.SCRATCH_SIZE),
 )
+NAMES = tuple([row[0] for row in TABLE])
+RELAYS = ("flows", "counters", "budgets", "ports")  # what the relay writes, and its user may
+_COPIED = ("flows", "budgets")  # a larger map takes these over; counters of flows that are live begin anew
 _EINVAL, _EOPNOTSUPP = 22, 95
 
 
@@ -57,32 +61,36 @@ def sizes(limits: "Limits") -> "dict[str, int]":
 
 
 class Maps:
-    """The maps of one relay, open."""
+    """The maps of one relay that are open, by name and as attributes."""
+
+    flows: Map
+    counters: Map
+    budgets: Map
+    ports: Map
+    tallies: Map
+    hooks: Map
+    devices: Map
 
     def __init__(self, opened: "dict[str, Map]") -> None:
         """Take them by name."""
         self.by_name = opened
-        self.flows = opened["flows"]
-        self.counters = opened["counters"]
-        self.budgets = opened["budgets"]
-        self.ports = opened["ports"]
-        self.tallies = opened["tallies"]
-        self.hooks = opened["hooks"]
-        self.devices = opened["devices"]
+        for name in opened:
+            setattr(self, name, opened[name])
 
     def close(self) -> None:
         """Close them all; pins and programs keep them."""
         _close(self.by_name)
 
 
-def open_all(folder: str) -> Maps:
-    """Open the pinned maps of a folder; OSError where one isn't there or isn't what this version takes."""
-    opened: dict[str, Map] = {}
+def open_all(folder: str, names: "tuple[str, ...]" = NAMES) -> Maps:
+    """Open pinned maps of a folder; OSError where one isn't there or isn't what this version takes."""
+    opened: "dict[str, Map]" = {}
     try:
         for name, kind, key_size, value_size in TABLE:
-            opened[name] = found = bpf.open_pinned(f"{folder}/{name}")
-            if (found.kind, found.key_size, found.value_size) != (kind, key_size, value_size):
-                raise OSError(_EINVAL, f"{folder}/{name} is of another version")
+            if name in names:
+                opened[name] = found = bpf.open_pinned(f"{folder}/{name}")
+                if (found.kind, found.key_size, found.value_size) != (kind, key_size, value_size):
+                    raise OSError(_EINVAL, f"{folder}/{name} is of another version")
     except OSError:
         _close(opened)
         raise
@@ -107,8 +115,10 @@ def create_all(folder: str, limits: "Limits") -> Maps:
 
 def remove_all(folder: str) -> None:
     """Remove a relay's pins and their folder; what is attached keeps its maps until it is detached."""
-    for name in os.listdir(folder):
-        os.remove(f"{folder}/{name}")
+    found = os.listdir(folder)
+    for name in NAMES:
+        if name in found:
+            os.remove(f"{folder}/{name}")
     os.rmdir(folder)
 
 
@@ -127,17 +137,34 @@ def _keeps_pins(folder: str) -> bool:
 
 
 def _create(path: str, name: str, wanted: "tuple[int, int, int, int]") -> Map:
-    """Return the map that is pinned at a path if it's as wanted, else a new one in its place."""
+    """Return the map that is pinned at a path if it will do, else a new one in its place with what was in it."""
+    found = _find(path)
+    if found is None:
+        return _pinned(path, name, wanted)
+    same_layout = (found.kind, found.key_size, found.value_size) == wanted[:3]
+    if same_layout and found.entries >= wanted[3]:
+        return found
+    os.remove(path)
     try:
-        found = bpf.open_pinned(path)
+        made = _pinned(path, name, wanted)
+        if same_layout and name in _COPIED:
+            _copy(found, made)
+        return made
+    finally:
+        found.close()
+
+
+def _find(path: str) -> "Map | None":
+    try:
+        return bpf.open_pinned(path)
     except OSError as error:
         if error.args[0] != bpf.ENOENT:
             raise
-    else:
-        if (found.kind, found.key_size, found.value_size, found.entries) == wanted:
-            return found
-        found.close()
-        os.remove(path)
+        return None
+
+
+def _pinned(path: str, name: str, wanted: "tuple[int, int, int, int]") -> Map:
+    """Create a map and pin it at a path."""
     kind, key_size, value_size, entries = wanted
     made = bpf.create(kind, key_size, value_size, entries, 0, name)
     try:
@@ -146,6 +173,15 @@ def _create(path: str, name: str, wanted: "tuple[int, int, int, int]") -> Map:
         made.close()
         raise
     return made
+
+
+def _copy(found: Map, made: Map) -> None:
+    """Write what is in one map into another."""
+    listed = found.keys()
+    for key in listed:
+        value = found.get(key)
+        if value is not None:
+            made.set(key, value)
 
 
 def _close(opened: "dict[str, Map]") -> None:

@@ -28,6 +28,13 @@ def text(value: str) -> str:
     return value
 
 
+def absolute(value: str) -> str:
+    """Take a path that means the same wherever who reads it stands."""
+    if value[:1] != "/":
+        raise ValueError("must begin with /")
+    return value
+
+
 def realm(value: str) -> str:
     """Take a realm: RFC 8489 §14.9, fewer than 128 characters and no quotes."""
     if not 0 < len(value) < 128 or '"' in value:
@@ -214,7 +221,7 @@ OPTIONS = tuple(
              "Address or prefix that is never allowed as a peer."),
             ("relay", "kernel", choice(KERNEL_HOOKS), "auto", _RESTART, _ONE,
              "How the kernel carries media: auto, tc, xdp, or off for not at all."),
-            ("relay", "kernel_pins", text, "/sys/fs/bpf/edgeturn", _RESTART, _ONE,
+            ("relay", "kernel_pins", absolute, "/sys/fs/bpf/edgeturn", _RESTART, _ONE,
              "Folder in a BPF file system, where the kernel keeps what it carries by."),
             ("relay", "kernel_gro", choice(GRO_CHOICES), "keep", _RESTART, _ONE,
              "off takes GRO fraglists, which hide packets from tc, off the interfaces that are attached to."),

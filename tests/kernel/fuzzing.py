@@ -251,7 +251,7 @@ def packed_key(key: Key) -> bytes:
 def packed_flow(flow: Flow) -> bytes:
     one, two, three = flow.budgets
     ends = port_and_ip(flow.source), port_and_ip(flow.destination)
-    return flows.Flow(*ends, flow.channel, max(0, flow.expires), flow.counter, (one, two, three)).pack()
+    return flows.Flow(*ends, flow.channel, max(0, flow.expires), flow.counter, (one, two, three), flow.inside).pack()
 
 
 def value_of(table: Map, place: int) -> bytes:

@@ -88,6 +88,7 @@ class Flow:
     counter: int
     budgets: tuple[int, ...] = (0, 0, 0)
     forwarding: bool = True  # where its packets come in
+    inside: bool = False  # of a peer that is a relayed address here: nobody sends from there by wire
 
 
 @dataclass
@@ -230,7 +231,7 @@ class Model:
         channel = word(packet.payload, 0) if len(packet.payload) >= CHANNEL_HEADER else 0
         flow = flows.get((*ends, channel)) if channel in CHANNELS else None
         flow = flow or flows.get((*ends, 0))
-        if flow is None:
+        if flow is None or flow.inside:
             raise Up("no_flow")
         return flow
 

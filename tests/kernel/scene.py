@@ -170,6 +170,7 @@ class Scene:
     def _add(self, key: Key, flow: Flow, entry: Entry) -> None:
         flow.budgets = (*flow.budgets, 0, 0, 0)[:3]
         flow.forwarding = entry.forwarding
+        flow.inside = not key[2] and key[1][0] in [pack_ip(ip) for ip in OWN.values()]
         self.world.flows[key] = flow
         self.routes.append(Route(key, flow, entry))
 

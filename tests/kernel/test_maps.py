@@ -8,7 +8,7 @@ import pytest
 
 from edgeturn.kernel import bpf, maps
 from edgeturn.kernel.bpf import index
-from edgeturn.kernel.flows import HOOK_SIZE, HOOKS, OUTCOMES
+from edgeturn.kernel.flows import BUDGET_SIZE, COUNTER_SIZE, FLOW_SIZE, HOOK_SIZE, HOOKS, KEY_SIZE, OUTCOMES
 from edgeturn.kernel.maps import Maps
 from edgeturn.protocol.limits import Limits
 from edgeturn.relay.options import OPTIONS
@@ -87,6 +87,31 @@ def test_maps_of_another_size_are_replaced_and_the_others_kept(folder: str) -> N
     assert numbers(maps.open_all(folder)) == numbers(more)
     for each in (first, larger, more):
         each.close()
+
+
+def test_a_larger_map_takes_over_what_was_in_it_and_none_gets_smaller(folder: str) -> None:
+    small = maps.create_all(folder, limits())
+    key, value = bytes(range(KEY_SIZE)), bytes(range(FLOW_SIZE))
+    small.flows.set(key, value)
+    small.budgets.set(index(3), b"b" * BUDGET_SIZE)
+    small.counters.set(index(1), b"c" * COUNTER_SIZE)
+    larger = maps.create_all(folder, limits(9, 4))
+    assert larger.flows.keys() == [key] and larger.flows.get(key) == value
+    assert larger.budgets.get(index(3)) == b"b" * BUDGET_SIZE
+    assert not any(larger.counters.get(index(1)) or b"?"), "flows that are live count anew"
+    again = maps.create_all(folder, limits())
+    assert numbers(again) == numbers(larger)
+    for each in (small, larger, again):
+        each.close()
+
+
+def test_a_relay_opens_what_it_writes_and_nothing_else(folder: str) -> None:
+    maps.create_all(folder, limits()).close()
+    os.chmod(folder, 0o755)
+    os.remove(f"{folder}/hooks")
+    opened = maps.open_all(folder, maps.RELAYS)
+    assert tuple(opened.by_name) == maps.RELAYS
+    opened.close()
 
 
 def test_a_map_of_another_version_is_not_opened_and_is_replaced(folder: str) -> None:

@@ -18,7 +18,8 @@ INLINE const struct flow *find(struct packet *packet)
 			return flow;
 	}
 	packet->key.channel = 0;
-	return look_up(flows, &packet->key);
+	flow = look_up(flows, &packet->key);
+	return flow && !flow->inside ? flow : 0;
 }
 
 /* Check what was read; whole: bytes of the packet from the IP header on. */

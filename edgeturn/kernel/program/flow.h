@@ -37,7 +37,7 @@ struct flow {
 	__be16 source_port;
 	__be16 destination_port;
 	__be16 channel; /* 0: from a client to a peer */
-	__be16 zero;
+	__be16 inside;  /* 1: of a peer that is a relayed address of ours; nobody sends from there by wire */
 	__u64 expires;           /* nanoseconds of CLOCK_MONOTONIC */
 	__u32 counter;           /* its place in `counters` */
 	__u32 budgets[BUDGETS];  /* places in `budgets`, 0: unlimited */

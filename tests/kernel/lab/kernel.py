@@ -170,7 +170,8 @@ class Kernel:
         until = seam.clock() + LONG if expires is None else expires
         listener, client, relayed, peer = map(pack, (binding.listener, binding.client, binding.relayed, binding.peer))
         upward = flows.Flow(relayed, peer, 0, until, places.up, up)
-        downward = flows.Flow(listener, client, binding.channel, until, places.down, down)
+        inside = peer[2:] == relayed[2:]
+        downward = flows.Flow(listener, client, binding.channel, until, places.down, down, inside)
         self.maps.flows.set(flows.key(listener, client, binding.channel), upward.pack())
         self.maps.flows.set(flows.key(relayed, peer, 0), downward.pack())
         return places
