@@ -54,8 +54,8 @@ INLINE const struct flow *find_client(const struct flow *flow, __u64 now)
 	return other && other->expires > now ? other : 0;
 }
 
-/* Compute what the checksums change by. */
-INLINE void compute_changes(struct decision *to, const struct packet *packet)
+/* Compute what the checksums change by; 0, or what to count where a payload that must be moved or summed up is too large. */
+INLINE int compute_changes(struct decision *to, const struct packet *packet)
 {
 	const struct counter *came = to->first ? to->passed : to->route;
 	__u16 old_length = SWAP16(packet->udp_length), new_length = SWAP16(to->payload + UDP_HEADER);
@@ -75,6 +75,7 @@ INLINE void compute_changes(struct decision *to, const struct packet *packet)
 	if (to->channel)
 		all += to->channel + SWAP16(to->bytes);
 	to->change = fold_few(all);
+	return to->partial && to->bytes > SCRATCH ? CHECKSUM : 0;
 }
 
 /* Lay down by which flow a packet is rewritten and how large it gets. */
@@ -140,9 +141,7 @@ INLINE int decide(struct decision *to, struct packet *packet, void *context, __u
 	}
 	if (!no && to->route->route_kind == TO_US)
 		no = pass_on(to, packet, flow, context, interface);
-	if (!no)
-		compute_changes(to, packet);
-	return no;
+	return no ? no : compute_changes(to, packet);
 }
 
 /* Take what the packet costs; 0 where the rates don't allow it. */

@@ -152,8 +152,6 @@ SEC("tc") int edgeturn_tc(struct __sk_buff *skb)
 		packet.payload = skb->len - LINK - (packet.ipv4 ? IPV4_HEADER : IPV6_HEADER) - UDP_HEADER;
 		no = decide(&to, &packet, skb, skb->ifindex, skb->len - LINK, skb->gso_size);
 	}
-	if (!no && to.partial && to.bytes > SCRATCH)
-		no = CHECKSUM;
 	if (no) {
 		if (no < OUTCOMES)
 			tally(no, skb->len);

@@ -125,8 +125,6 @@ SEC("xdp") int edgeturn_xdp(struct xdp_md *xdp)
 		tally(SEEN, size);
 	if (!no && to.route->route_kind != BY_ETHERNET)
 		no = NEIGHBOUR;
-	if (!no && to.partial && to.bytes > SCRATCH)
-		no = CHECKSUM;
 	if (!no && !look_up(devices, &to.route->interface))
 		no = DEVICE;
 	if (no) {
