@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from edgeturn.cli import control, place
+from edgeturn.cli import control, kernel_advice, place
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.kernel_advice import NEEDS_PYROUTE2, has_pyroute2
 from edgeturn.cli.output import json_option, print_json
@@ -50,7 +50,7 @@ def firewall_command() -> None:
 @json_option
 def show(file: Path, as_json: bool) -> None:
     """Show what is open, what is in the way, and what to do. Changes nothing."""
-    settings = place.read(file)
+    settings = kernel_advice.read(file)
     with _tables() as link:
         from edgeturn.cli import firewall_report
 
@@ -70,7 +70,7 @@ def open_ports(file: Path, as_json: bool) -> None:
 
     The relay keeps its live ports in it. Where the relay may not, as with option `user`, all of `relay_ports` is open.
     """
-    settings = place.read(file)
+    settings = kernel_advice.read(file)
     with _tables() as link:
         from edgeturn.cli import firewall_report
 
@@ -88,7 +88,7 @@ def open_ports(file: Path, as_json: bool) -> None:
 @json_option
 def close_ports(file: Path, as_json: bool) -> None:
     """Remove our table; others' rules stay as they are."""
-    settings = place.read(file)
+    settings = kernel_advice.read(file)
     with _tables() as link:
         from edgeturn.kernel.firewall import own
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgeturn.cli import place, remedies
-from edgeturn.cli.output import bytes_text, counted, print_table
+from edgeturn.cli.output import bytes_text, counted, print_table, wrapped
 from edgeturn.cli.remedies import Remedy
 from edgeturn.kernel.firewall import own, ways
 from edgeturn.kernel.firewall.own import CLIENTS, PEERS, RANGE, Opened
@@ -85,7 +85,7 @@ class Report:
         print_table(("INTERFACE", "ADDRESS", "FROM", "UDP PORTS", "GETS IN"), [_row(trial) for trial in self.trials])
         click.echo()
         if any(trial.verdict == ANSWERS for trial in self.trials):
-            click.echo(_ONLY_ANSWERS)
+            click.echo(wrapped(_ONLY_ANSWERS))
             click.echo()
         for text in sorted({text for trial in self.trials for text in trial.unsure}):
             click.echo(f"Taken as not matching, for it depends on more: {text}.")
@@ -110,7 +110,7 @@ class Report:
 _GETS_IN = {OPEN: "yes", PARTLY: "some ports", ANSWERS: "only answers", CLOSED: "no"}
 _ONLY_ANSWERS = (
     "Only answers: peers that a client has sent to get in, at the port that it sent to. Peers behind a NAT that gives "
-    "each\ndestination another port don't: their calls fail, or need a relay of their own as well."
+    "each destination another port don't: their calls fail, or need a relay of their own as well."
 )
 _SENDERS = {CLIENTS: "clients", PEERS: "peers, live ports", RANGE: "peers, all ports"}
 

@@ -13,13 +13,17 @@ from typing import Any
 
 import click
 
-from edgeturn.cli import control, kernel_report, place
-from edgeturn.cli.failure import Failure
+from edgeturn.cli import control, kernel_advice, kernel_report, place
+from edgeturn.cli.failure import FAILED, Failure
 from edgeturn.cli.kernel_advice import NEEDS_PYROUTE2, has_pyroute2
-from edgeturn.cli.output import json_option, print_json
+from edgeturn.cli.output import json_option, print_json, wrapped
+from edgeturn.kernel import flows
+from edgeturn.kernel.attaching import inspection
 from edgeturn.kernel.attaching.hooks import Unattachable
 from edgeturn.kernel.attaching.loader import LoadError
 from edgeturn.relay.configuration import Configuration
+
+_ONLY = "Attach only here; what is attached elsewhere stays. May be repeated."
 
 
 @click.group("kernel")
@@ -38,20 +42,20 @@ def kernel_command() -> None:
     """
 
 
-@kernel_command.command()
+@kernel_command.command(short_help="Attach to the interfaces of this relay and prove that it works.")
 @click.option(
     "--hook",
     type=click.Choice(["auto", "tc", "xdp"]),
     help="Where: tc works everywhere; xdp is faster and comes on top; auto: xdp where the driver announces it.  [default: option `kernel`]",  # noqa: E501
 )
-@click.option("--interface", "names", multiple=True, metavar="NAME", help="Only this interface; may be repeated.")
+@click.option("--interface", "names", multiple=True, metavar="NAME", help=_ONLY)
 @click.option("--following", is_flag=True, hidden=True, help="Leave given up what was given up for good.")
-@click.option("--enable-forwarding", is_flag=True, help="Switch forwarding on, on the interfaces that are attached to.")
+@click.option(
+    "--enable-forwarding", "forward", is_flag=True, help="Switch forwarding on, on the interfaces that are attached to."
+)
 @place.with_file
 @json_option
-def attach(
-    hook: str | None, names: tuple[str, ...], following: bool, enable_forwarding: bool, file: Path, as_json: bool
-) -> None:
+def attach(hook: str | None, names: tuple[str, ...], following: bool, forward: bool, file: Path, as_json: bool) -> None:
     """Attach to the interfaces that packets of this relay come in by, and prove that it works.
 
     They are found by the addresses that are listened on and relayed from, and by their routes. Attaching again replaces
@@ -60,35 +64,44 @@ def attach(
     The route look-up takes packets only from interfaces that forward. Without --enable-forwarding nothing is changed
     there, and what doesn't forward is named. `detach` takes back whatever was changed.
     """
-    settings = place.read(file)
+    settings = kernel_advice.read(file)
     with explained(settings, file):
         from edgeturn.kernel.attaching import attachment
 
-        rows = attachment.attach(settings, hook or chosen_hook(settings), names, enable_forwarding, again=not following)
+        rows = attachment.attach(settings, hook or chosen_hook(settings), names, forward, again=not following)
         told = tell_relay(settings)
-        report = kernel_report.make(settings, file)
+        report = kernel_report.make(settings, file, told)
     if as_json:
         print_json(report.document() | {"relay": told})
     elif rows:
         report.print_attached(told)
     else:
-        click.echo("Nothing to attach to: this relay listens and relays on the loopback only.")
+        click.echo(f"Nothing to attach to: {kernel_advice.why_nothing(list(report.asleep))}.")
+    if hook == "xdp" and (flows.XDP, flows.PROVEN) not in {(row.kind, row.state) for row in rows}:
+        raise SystemExit(FAILED)
 
 
-@kernel_command.command()
+@kernel_command.command(short_help="Take everything away, and put back what attaching has changed.")
 @place.with_file
-def detach(file: Path) -> None:
+@json_option
+def detach(file: Path, as_json: bool) -> None:
     """Take everything away: programs, pins, and what attaching has changed.
 
     Media of a relay that runs goes through Python again.
     """
-    settings = place.read(file)
+    settings = kernel_advice.read(file)
     with explained(settings, file):
-        from edgeturn.kernel.attaching import attachment
+        from edgeturn.kernel.attaching import attachment, survey
 
+        had_pins = (inspection.folder_of(settings) / "hooks").exists()
+        changed = inspection.changes(inspection.folder_of(settings))
         found = attachment.detach(settings)
-    tell_relay(settings)
-    click.echo(f"Detached from {', '.join(found)}." if found else "Nothing was attached.")
+        undone = survey.put_back(changed)
+    done = kernel_report.Detached(found, undone, had_pins, tell_relay(settings))
+    if as_json:
+        print_json(done.document())
+    else:
+        done.print()
 
 
 @kernel_command.command()
@@ -99,18 +112,22 @@ def status(file: Path, as_json: bool) -> None:
 
     Works with and without a running relay, and changes nothing.
     """
-    settings = place.read(file)
-    with explained(settings, file, with_pyroute2=False):
-        report = kernel_report.make(settings, file)
+    settings = kernel_advice.read(file)
     running: dict[str, Any] | None = control.is_served(settings)
+    told = running and running.get("kernel")
+    with explained(settings, file, with_pyroute2=False):
+        report = kernel_report.make(settings, file, told)
     if as_json:
-        print_json(report.document() | {"relay": running and running.get("kernel")})
+        print_json(report.document() | {"relay": told})
+        return
+    if report.unpinned:
+        click.echo(wrapped(kernel_report.unpinned_text(report.unpinned, settings, file)))
         return
     if report.inspection is None:
         click.echo(f"Nothing is attached; `{place.command('kernel attach', file)}` does it, as root.")
         return
     report.print_hooks()
-    report.print_relay(running and running.get("kernel"))
+    report.print_relay(told)
     report.print_outcomes()
     report.print_advice()
 
@@ -120,7 +137,7 @@ def at_start(settings: Configuration, file: Path) -> list[str]:
     if settings.text("kernel") == "off":
         return []
     if os.geteuid() != 0:
-        return ["Kernel: media stays in Python, for attaching takes root."]
+        return ["Kernel: media stays in Python; start the relay as root to have the kernel carry it."]
     try:
         with explained(settings, file):
             from edgeturn.kernel.attaching import attachment

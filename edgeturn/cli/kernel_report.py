@@ -1,6 +1,7 @@
 """What a person is told of the kernel path: hooks as a table, what was passed to user space, and what to do."""
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,13 +9,13 @@ import click
 
 from edgeturn.cli import kernel_advice, place
 from edgeturn.cli.failure import reason
-from edgeturn.cli.output import bytes_text, counted, print_table
+from edgeturn.cli.kernel_advice import KINDS, Advice
+from edgeturn.cli.output import bytes_text, counted, of_the_relay_before, print_table, wrapped
 from edgeturn.kernel import flows
 from edgeturn.kernel.attaching import hooks, inspection
-from edgeturn.kernel.attaching.inspection import Inspection
+from edgeturn.kernel.attaching.inspection import Inspection, Place
 from edgeturn.relay.configuration import Configuration
 
-KINDS = {flows.TC: "tc", flows.XDP: "XDP"}
 STATES = {flows.ATTACHED: "not proven", flows.PROVEN: "proven", flows.GIVEN_UP: "given up"}
 _DROPPED = "bandwidth"
 _CHANGES = (
@@ -22,39 +23,59 @@ _CHANGES = (
     (hooks.FORWARDING_IPV6, "IPv6 forwarding switched on"),
     (hooks.GRO, "rx-gro-list switched off"),
 )
+_UNDONE = (
+    (hooks.FORWARDING_IPV4, "IPv4 forwarding is off again"),
+    (hooks.FORWARDING_IPV6, "IPv6 forwarding is off again"),
+    (hooks.GRO, "rx-gro-list is on again"),
+)
+_NAMES = {hooks.FORWARDING_IPV4: "forwarding_ipv4", hooks.FORWARDING_IPV6: "forwarding_ipv6", hooks.GRO: "gro"}
+_GONE = "gone"
+_PINS_LOST = (
+    "Its pins are gone: what attaching changed isn't known; look at XDP (`ip link`), clsact (`tc qdisc`) and "
+    "net.*.conf.*.forwarding."
+)
 _NOT_PASSED = ("seen", "carried", _DROPPED)
 
 
 class Report(NamedTuple):
-    """What there is, and what to do; names are those of interfaces."""
+    """What there is, and what to do; names are those of interfaces.
+
+    gone: hooks that somebody took away; asleep: what nothing was attached to, for it's down; unpinned: filters of this
+    relay whose pins are gone.
+    """
 
     inspection: Inspection | None
-    advice: list[str]
+    advice: list[Advice]
+    gone: frozenset[tuple[str, int]] = frozenset()
+    asleep: tuple[str, ...] = ()
+    unpinned: tuple[str, ...] = ()
 
     def summary(self, file: Path) -> list[str]:
-        """Return it in a line, and another where there's something to do."""
+        """Return it in a line."""
         if self.inspection is None:
-            return ["Kernel: media stays in Python: this relay is on the loopback only."]
+            return [f"Kernel: media stays in Python: {kernel_advice.why_nothing(list(self.asleep))}."]
         proven = [each for each in self.inspection.places if each.state == flows.PROVEN]
         at = [(word, [each.interface for each in proven if each.kind == kind]) for kind, word in KINDS.items()]
-        hooked = "; ".join(f"{word} at {', '.join(names)}" for word, names in at if names)
-        lines = [f"Kernel: {hooked or 'nothing is attached, media stays in Python'}."]
-        if self.advice:
-            first = self.advice[0].partition(". ")[0].removesuffix(".")
-            lines.append(f"Kernel: {first}. `{place.command('kernel status', file)}` says what to do.")
-        return lines
+        hooked = " and ".join(f"by {word} at {', '.join(names)}" for word, names in at if names)
+        short = next((each.short for each in self.advice if each.short), "")
+        if not short:
+            return [f"Kernel: attached {hooked}." if hooked else "Kernel: media stays in Python: nothing is attached."]
+        state = f"attached {hooked}, but {short}" if hooked else f"media stays in Python: {short}"
+        return [f"Kernel: {state}. `{place.command('kernel status', file)}` says what to do."]
 
     def print_hooks(self) -> None:
         """Print the table."""
         if self.inspection is not None:
-            rows = [_row(each) for each in self.inspection.places]
+            rows = [_row(each, self._state(each)) for each in self.inspection.places]
             print_table(("INTERFACE", "HOOK", "STATE", "FLOWS", "PACKETS", "BYTES"), rows)
 
     def print_relay(self, told: dict[str, Any] | None) -> None:
         """Print how the relay stands to it, and what attaching has changed, which nobody would look for."""
         click.echo(f"\n{relay_text(told)}")
         if self.inspection is not None and self.inspection.unplaced:
-            click.echo(f"Besides, {counted(self.inspection.unplaced, 'flow')} for which nothing came back yet.")
+            one = self.inspection.unplaced == 1
+            more = f"{self.inspection.unplaced} more {'flow has' if one else 'flows have'}"
+            click.echo(f"{more} carried nothing yet.")
         for change, words in _CHANGES:
             names = self.inspection.changed[change] if self.inspection else []
             if names:
@@ -70,7 +91,7 @@ class Report(NamedTuple):
         """Print what was not carried, by reason, what is most first."""
         passed, dropped = self._passed(), self._dropped()
         if passed:
-            click.echo("\nPassed to user space:")
+            click.echo("\nPassed to user space since it was attached:")
         for name, count in sorted(passed.items(), key=lambda row: -row[1]):
             click.echo(f"  {count:>12}  {dict(flows.OUTCOMES)[name]}")
         if dropped:
@@ -81,19 +102,24 @@ class Report(NamedTuple):
         if self.advice:
             click.echo("\nTo do:")
         for each in self.advice:
-            click.echo(f"  - {each}")
+            click.echo(wrapped(each.text, "  - ", "    "))
 
     def document(self) -> dict[str, Any]:
         """Return all of it for programs."""
         found = self.inspection
         return {
             "attached": found is not None,
-            "hooks": [_entry(each) for each in found.places] if found else [],
+            "hooks": [_entry(each, self._state(each)) for each in found.places] if found else [],
             "flows": found.flows if found else 0,
             "passed": self._passed(),
             "dropped": self._dropped(),
-            "to_do": self.advice,
+            "to_do": [each.text for each in self.advice],
+            "asleep": list(self.asleep),
+            "unpinned": list(self.unpinned),
         }
+
+    def _state(self, each: Place) -> str:
+        return _GONE if (each.interface, each.kind) in self.gone else STATES[each.state]
 
     def _passed(self) -> dict[str, int]:
         found = self.inspection.outcomes if self.inspection else {}
@@ -103,10 +129,18 @@ class Report(NamedTuple):
         return self.inspection.outcomes[_DROPPED] if self.inspection else 0
 
 
-def make(settings: Configuration, file: Path) -> Report:
-    """Return what there is of a relay; OSError where it can't be read."""
+def make(settings: Configuration, file: Path, told: dict[str, Any] | None = None) -> Report:
+    """Return what there is of a relay; OSError where it can't be read. told: where the relay that runs stands."""
     found = inspection.inspect(inspection.folder_of(settings))
-    return Report(found, kernel_advice.advise(settings, file, found.places) if found else [])
+    if not kernel_advice.has_pyroute2():
+        return Report(found, kernel_advice.advise(settings, file, found.places, None, told) if found else [])
+    from edgeturn.kernel.attaching import survey
+
+    if found is None:
+        return Report(None, [], frozenset(), tuple(survey.asleep(settings)), tuple(survey.unpinned(settings)))
+    seen = survey.survey(settings, found.places)
+    advice = kernel_advice.advise(settings, file, found.places, seen, told)
+    return Report(found, advice, frozenset(seen.removed))
 
 
 def relay_text(told: dict[str, Any] | None) -> str:
@@ -117,7 +151,48 @@ def relay_text(told: dict[str, Any] | None) -> str:
         return f"The relay that runs leaves media in Python: {told['reason']}."
     if told["state"] == "off":
         return "The relay that runs leaves media in Python: option `kernel` was off when it started."
-    return f"The relay that runs has {counted(told['channels'], 'channel')} in the kernel."
+    channels = counted(told["channels"], "channel")
+    return f"The relay that runs has {channels} in the kernel{of_the_relay_before(told.get('orphans', 0))}."
+
+
+def unpinned_text(names: Sequence[str], settings: Configuration, file: Path) -> str:
+    """Return what it means that filters are there whose pins aren't."""
+    return (
+        f"Nothing is pinned in {inspection.folder_of(settings)}, but filters of this relay are at {', '.join(names)}: "
+        "the pins' file system was unmounted, or is mounted in another mount namespace only. What these filters carry "
+        f"can't be seen, and no new channel gets there. `{place.command('kernel attach', file)}` replaces them, "
+        f"`{place.command('kernel detach', file)}` removes them."
+    )
+
+
+class Detached(NamedTuple):
+    """What became of detaching: interfaces, what was undone there, whether pins told of it, and the relay's answer."""
+
+    interfaces: list[str]
+    undone: dict[int, list[str]]
+    had_pins: bool
+    told: dict[str, Any] | None
+
+    def document(self) -> dict[str, Any]:
+        """Return it for programs."""
+        undone = {_NAMES[change]: names for change, names in self.undone.items() if names}
+        pins_lost = bool(self.interfaces) and not self.had_pins
+        return {"detached": self.interfaces, "undone": undone, "pins_lost": pins_lost, "relay": self.told}
+
+    def print(self) -> None:
+        """Print it."""
+        if not self.interfaces and not self.had_pins:
+            click.echo("Nothing was attached.")
+            return
+        names = ", ".join(self.interfaces)
+        click.echo(f"Detached from {names}." if names else "Removed the pins; no program was attached any more.")
+        for change, words in _UNDONE:
+            if self.undone.get(change):
+                click.echo(f"Put back: {words} at {', '.join(self.undone[change])}.")
+        if not self.had_pins:
+            click.echo(wrapped(_PINS_LOST))
+        if self.told is not None:
+            click.echo("The relay that runs goes on in Python.")
 
 
 def explain(error: OSError, settings: Configuration, file: Path) -> str:
@@ -127,29 +202,30 @@ def explain(error: OSError, settings: Configuration, file: Path) -> str:
         return "this takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN."
     if error.errno == errno.ENOSYS:
         return "this kernel is built without bpf(2): media stays in Python."
-    if error.errno in (errno.ENODEV, errno.EROFS, errno.ENOENT, errno.ENOTDIR):
+    if error.errno in (errno.ENODEV, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST):
         return (
             f"there's no BPF file system at {pins}, and none can be mounted: {reason(error)}; `mount -t bpf bpf PLACE` "
             f"does it at another place, and `{place.command('config set kernel_pins PLACE/edgeturn', file)}` names it."
         )
+    if error.errno == errno.EOPNOTSUPP and "bpf file system" in reason(error):
+        return f"{pins} isn't in a BPF file system: `mount -t bpf bpf /sys/fs/bpf` mounts one."
     if "another version" in reason(error):
         return f"{reason(error)} of edgeturn; `{place.command('kernel attach', file)}` makes it anew."
     return f"the kernel refuses: {reason(error)}."
 
 
-def _row(each: inspection.Place) -> tuple[object, ...]:
-    state = STATES[each.state]
+def _row(each: Place, state: str) -> tuple[object, ...]:
     if each.reason:
         state += f": {_reason(each)[1]}"
     carried = (each.flows, each.packets, bytes_text(each.bytes)) if each.state != flows.GIVEN_UP else ("", "", "")
     return (each.interface, KINDS[each.kind], state, *carried)
 
 
-def _entry(each: inspection.Place) -> dict[str, object]:
+def _entry(each: Place, state: str) -> dict[str, object]:
     return {
         "interface": each.interface,
         "hook": KINDS[each.kind].lower(),
-        "state": STATES[each.state],
+        "state": state,
         "reason": _reason(each)[0] if each.reason else "",
         "flows": each.flows,
         "packets": each.packets,
@@ -157,5 +233,5 @@ def _entry(each: inspection.Place) -> dict[str, object]:
     }
 
 
-def _reason(each: inspection.Place) -> tuple[str, str]:
+def _reason(each: Place) -> tuple[str, str]:
     return flows.HOOK_REASONS[each.reason]

@@ -8,7 +8,16 @@ import click
 
 from edgeturn.cli import control, place
 from edgeturn.cli.failure import Failure, Wrong
-from edgeturn.cli.output import bytes_text, counted, json_option, print_json, print_table, seconds_text
+from edgeturn.cli.output import (
+    bytes_text,
+    counted,
+    json_option,
+    of_the_relay_before,
+    print_json,
+    print_table,
+    seconds_text,
+)
+from edgeturn.kernel.attaching import inspection
 from edgeturn.relay.configuration import Configuration
 
 _LOOK_AGAIN = 1.0  # seconds
@@ -146,16 +155,29 @@ def _kernel(path: dict[str, Any]) -> str:
     if path["reason"]:
         words.append(path["reason"])
     if path["state"] == "on":
-        words.append(f"carries {counted(path['channels'], 'channel')}")
-    if path["orphans"]:
-        words.append(f"{path['orphans']} more of an earlier relay")
+        carried = counted(path["channels"], "channel") + of_the_relay_before(path["orphans"])
+        words = [f"attached; carries {carried}"]
+        closed = _came_up_for_forwarding(path["folder"])
+        if closed:
+            words.append(f"{counted(closed, 'packet')} came up to Python because forwarding was off")
     if path["failures"]:
         words.append(f"{counted(path['failures'], 'failed call')}")
     return ", ".join(words)
 
 
+def _came_up_for_forwarding(folder: str) -> int:
+    """Return how many packets couldn't be sent on, 0 where that may not be read."""
+    try:
+        found = inspection.inspect(Path(folder))
+    except OSError:
+        return 0
+    return found.outcomes["forwarding"] if found else 0
+
+
 def _amount(name: str, count: int) -> str:
-    return bytes_text(count) if name.endswith("_bytes") else str(count)
+    """Return how much it is; what the kernel carried is part of what went up and down."""
+    amount = bytes_text(count) if name.endswith("_bytes") else str(count)
+    return f"of these {amount}" if name.startswith("kernel_") else amount
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -1,7 +1,9 @@
 """What listings look like: a table for people, JSON with --json for programs."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from textwrap import TextWrapper
 from typing import TypeVar
 
 import click
@@ -13,6 +15,18 @@ Function = TypeVar("Function", bound=Callable[..., object])
 json_option: Callable[[Function], Function] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for programs."
 )
+
+
+_WIDTH = 80
+_COMMAND = re.compile("`[^`]*`")
+_KEPT = "\0"  # a space at which no line ends
+
+
+def wrapped(text: str, first: str = "", others: str = "") -> str:
+    """Return text in lines of 80 letters, with indentations; a command in backticks stays whole, to be copied."""
+    wrapper = TextWrapper(_WIDTH, first, others, break_long_words=False, break_on_hyphens=False)
+    kept = _COMMAND.sub(lambda found: found[0].replace(" ", _KEPT), text)
+    return wrapper.fill(kept).replace(_KEPT, " ")
 
 
 def print_json(document: object) -> None:
@@ -31,6 +45,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 def counted(count: int, noun: str) -> str:
     """Return a number of things as people say it."""
     return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def of_the_relay_before(orphans: int) -> str:
+    """Return what is said behind a number of channels of those that a restart left in the kernel."""
+    return f", and {orphans} of the relay before it" if orphans else ""
 
 
 def pool_text(limits: Limits) -> str:

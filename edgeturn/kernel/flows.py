@@ -147,7 +147,14 @@ class Hook:
     """A place that a program is attached to."""
 
     def __init__(
-        self, interface: int, kind: int, state: int = ATTACHED, reason: int = 0, changed: int = 0, program: int = 0
+        self,
+        interface: int,
+        kind: int,
+        state: int = ATTACHED,
+        reason: int = 0,
+        changed: int = 0,
+        program: int = 0,
+        previous: int = 0,
     ) -> None:
         """Take the fields of flow.h."""
         self.interface = interface
@@ -156,15 +163,18 @@ class Hook:
         self.reason = reason
         self.changed = changed
         self.program = program
+        self.previous = previous
 
     def pack(self) -> bytes:
         """Return the map's value."""
-        return pack(_HOOK, self.interface, self.kind, self.state, self.reason, self.changed, self.program, 0)
+        return pack(
+            _HOOK, self.interface, self.kind, self.state, self.reason, self.changed, self.program, self.previous
+        )
 
 
 def read_hook(data: bytes) -> Hook:
     """Return the hook of a map's value."""
-    return Hook(*unpack(_HOOK, data)[:6])
+    return Hook(*unpack(_HOOK, data))
 
 
 # Why a hook was given up, in the order of the numbers in `reason`: name, and what a person reads. Append only.

@@ -11,18 +11,15 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from edgeturn.cli import kernel, kernel_advice, kernel_report
-from edgeturn.kernel import flows
-from edgeturn.kernel.attaching import attachment, hooks, inspection, survey
-from edgeturn.kernel.attaching.inspection import Inspection, Place
+from edgeturn.cli import kernel, kernel_advice
+from edgeturn.cli import place as place_of_file
+from edgeturn.kernel import maps
+from edgeturn.kernel.attaching import attachment, inspection
 from edgeturn.kernel.attaching.loader import LoadError
-from edgeturn.kernel.attaching.survey import Survey
-from edgeturn.protocol.address import IPV4, IPV6
 from edgeturn.relay.configuration import Configuration
 from tests.blackbox.relay import DEADLINE, Relay, until
 from tests.cli.conftest import Call
@@ -85,6 +82,7 @@ def test_json(tool: Call) -> None:
     empty = json.loads(tool("kernel", "status", "--json"))
     assert empty == {
         "attached": False, "hooks": [], "flows": 0, "passed": {}, "dropped": 0, "to_do": [], "relay": None,
+        "asleep": [], "unpinned": [],
     }  # fmt: skip
     made = json.loads(tool("kernel", "attach", "--json", "--interface", "wan", "--hook", "xdp"))
     assert [(each["interface"], each["hook"], each["state"]) for each in made["hooks"]] == [
@@ -110,9 +108,11 @@ def test_a_relay_that_runs_is_told(tool: Call, here: Path, line: Line, interpret
         said = tool("kernel", "attach")
         assert "The relay that runs has 0 channels in the kernel." in said
         assert relay.status()["kernel"]["state"] == "on"
+        said = tool("status")
+        assert "kernel path    attached; carries 0 channels\n" in said and "kernel packets of these 0\n" in said
         assert "The relay that runs has 0 channels in the kernel." in tool("kernel", "status")
         assert json.loads(tool("kernel", "status", "--json"))["relay"]["state"] == "on"
-        tool("kernel", "detach")
+        assert tool("kernel", "detach") == "Detached from lan, wan.\nThe relay that runs goes on in Python.\n"
         assert relay.status()["kernel"]["state"] == "absent"
 
 
@@ -121,15 +121,26 @@ def test_forwarding_is_explained_and_switched_on_only_on_demand(tool: Call, line
     try:
         said = tool("kernel", "attach")
         assert "IPv4 forwarding is off at lan, wan" in said and "IPv6 forwarding" not in said
-        assert f"`edgeturn kernel attach --enable-forwarding -c {here}` switches it on there" in said
+        assert f"`edgeturn kernel attach --enable-forwarding -c {here}` switches it on there" in joined(said)
         assert forwarding(line) == ["0", "0"]
         said = tool("kernel", "attach", "--enable-forwarding")
         assert forwarding(line) == ["1", "1"] and "forwarding is off" not in said
         assert "Changed until `detach`: IPv4 forwarding switched on at lan, wan." in said
-        tool("kernel", "detach")
+        said = tool("kernel", "detach")
+        assert said == "Detached from lan, wan.\nPut back: IPv4 forwarding is off again at lan, wan.\n"
         assert forwarding(line) == ["0", "0"]
+        tool("kernel", "attach", "--enable-forwarding")
+        assert json.loads(tool("kernel", "detach", "--json")) == {
+            "detached": ["lan", "wan"], "undone": {"forwarding_ipv4": ["lan", "wan"]}, "pins_lost": False,
+            "relay": None,
+        }  # fmt: skip
     finally:
         forward(line.relay, True)
+
+
+def joined(said: str) -> str:
+    """Return what was said without its line ends."""
+    return " ".join(said.split())
 
 
 def forwarding(line: Line) -> list[str]:
@@ -140,13 +151,13 @@ def forwarding(line: Line) -> list[str]:
 def test_fraglists_are_explained(tool: Call, line: Line) -> None:
     line.relay.feature("wan", "rx-gro-list", True)
     said = tool("kernel", "attach")
-    assert "rx-gro-list is on at wan: " in said and "costs it more CPU" in said
+    assert "rx-gro-list is on at wan: " in said and "costs it more CPU" in joined(said)
     command = next(each for each in said.split("`") if "kernel_gro off" in each)
     assert shlex.split(command)[:4] == ["edgeturn", "config", "set", "kernel_gro"]
     tool("config", "set", "kernel_gro", "off")
     said = tool("kernel", "attach")
     assert "Changed until `detach`: rx-gro-list switched off at wan." in said and "is on at" not in said
-    tool("kernel", "detach")
+    assert "Put back: rx-gro-list is on again at wan." in tool("kernel", "detach")
     assert line.relay.feature("wan", "rx-gro-list", False)
 
 
@@ -158,6 +169,79 @@ def test_interfaces_that_came_later_are_named(tool: Call, line: Line) -> None:
         assert "later: not attached, or there only since" in tool("kernel", "status")
     finally:
         line.relay.ip("link", "delete", "later")
+
+
+def test_interfaces_that_are_down_are_named(tool: Call, line: Line, starting: Callable[[], list[str]]) -> None:
+    cable(line.relay, "later", line.client, "later")
+    try:
+        line.relay.ip("address", "add", "192.0.2.1/32", "dev", "later")
+        line.relay.ip("link", "set", "later", "down")
+        assert "later is down and left out: `ip link set later up` switches it on; then" in joined(
+            tool("kernel", "attach")
+        )
+        assert starting()[0].startswith("Kernel: attached by tc at lan, wan, but later is down. ")
+        tool("kernel", "detach")
+        for name in ("lan", "wan"):
+            line.relay.ip("link", "set", name, "down")
+        assert tool("kernel", "attach") == "Nothing to attach to: lan, wan, later are down.\n"
+        assert starting() == ["Kernel: media stays in Python: lan, wan, later are down."]
+    finally:
+        line.relay.ip("link", "delete", "later")
+        for name in ("lan", "wan"):
+            line.relay.ip("link", "set", name, "up")
+        forward(line.relay, True)
+
+
+def test_a_program_that_somebody_took_away_is_gone(tool: Call, line: Line) -> None:
+    tool("kernel", "attach")
+    line.relay.tc("qdisc", "delete", "dev", "lan", "clsact")
+    said = tool("kernel", "status")
+    assert "lan        tc    gone    " in said and "wan        tc    proven" in said
+    assert "Somebody took the program away from lan" in said
+    hooks_of = json.loads(tool("kernel", "status", "--json"))["hooks"]
+    assert [each["state"] for each in hooks_of] == ["gone", "proven"]
+
+
+def test_filters_whose_pins_are_gone_are_explained(tool: Call, here: Path) -> None:
+    tool("kernel", "attach")
+    maps.remove_all(str(inspection.folder_of(Configuration(here.read_text(), str(here)))))
+    said = joined(tool("kernel", "status"))
+    assert "but filters of this relay are at lan, wan: the pins' file system was unmounted" in said
+    assert json.loads(tool("kernel", "status", "--json"))["unpinned"] == ["lan", "wan"]
+    said = joined(tool("kernel", "detach"))
+    assert said.startswith("Detached from lan, wan. Its pins are gone: what attaching changed isn't known; look at ")
+    assert tool("kernel", "detach") == "Nothing was attached.\n"
+
+
+def test_xdp_that_is_asked_for_and_nowhere_possible_is_a_failure(tool: Call, line: Line) -> None:
+    line.relay.ip("tuntap", "add", "mode", "tun", "name", "tunnel")
+    try:
+        line.relay.ip("link", "set", "tunnel", "up")
+        said = tool("kernel", "attach", "--interface", "tunnel", "--hook", "xdp", code=1)
+        assert "XDP   given up: the driver has no native XDP" in said
+        tool("config", "set", "kernel", "xdp")
+        tool("kernel", "attach", "--interface", "tunnel")
+    finally:
+        line.relay.ip("link", "delete", "tunnel")
+
+
+def test_a_default_file_that_is_not_there_is_not_proposed_to_be_made(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(place_of_file, "default_file", lambda: tmp_path / "none.conf")
+    for command in ("attach", "status", "detach"):
+        said = call("kernel", command, code=2)
+        assert said == f"Error: {tmp_path}/none.conf: there is no such file; name the relay's own file by `-c FILE`.\n"
+
+
+def test_files_are_never_hidden_by_pins(tool: Call, tmp_path: Path) -> None:
+    (tmp_path / "full" / "edgeturn").mkdir(parents=True)
+    (tmp_path / "full" / "file").touch()
+    tool("config", "set", "kernel_pins", str(tmp_path / "full"))
+    tool("config", "set", "control", "/run/edgeturn/control.sock")  # its folder is the one that is there
+    said = tool("kernel", "attach", code=1)
+    assert f"kernel_pins names {tmp_path}/full, which has files in it and is no BPF file system: " in said
+    assert tool("kernel", "detach") == "Nothing was attached.\n" and (tmp_path / "full" / "edgeturn").is_dir()
 
 
 def test_a_wrong_interface_is_explained(tool: Call) -> None:
@@ -177,6 +261,10 @@ def test_a_relay_on_the_loopback_has_nothing_to_attach_to(tool: Call) -> None:
     [
         (PermissionError(errno.EPERM, "no"), "this takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN"),
         (OSError(errno.ENODEV, "no such device"), "there's no BPF file system at "),
+        (
+            OSError(errno.EOPNOTSUPP, "/x isn't in a BPF file system: words"),
+            "isn't in a BPF file system: `mount -t bpf bpf /sys/fs/bpf` mounts one.",
+        ),
         (OSError(errno.ENOSYS, "no"), "this kernel is built without bpf(2)"),
         (OSError(errno.EINVAL, "invalid"), "the kernel refuses: invalid"),
         (
@@ -211,91 +299,9 @@ def test_without_pyroute2_the_tool_says_what_brings_it(tool: Call, monkeypatch: 
         for module in (kernel, kernel_advice):
             patched.setattr(module, "has_pyroute2", lambda: False)
         for command in ("attach", "detach"):
-            assert "pyroute2 is missing: `pip install pyroute2`" in tool("kernel", command, code=1)
+            assert kernel_advice.NEEDS_PYROUTE2 in tool("kernel", command, code=1)
         said = tool("kernel", "status")
-    assert "lan        tc    proven" in said and "python3-pyroute2" in said
-
-
-# What is told, by what there is.
-
-
-def place(state: int = flows.PROVEN, reason: str = "none", kind: int = flows.TC, number: int = 2) -> Place:
-    words = [name for name, _ in flows.HOOK_REASONS]
-    return Place(number, "eth0", kind, state, words.index(reason), 7, False, 1, 2, 3)
-
-
-@contextmanager
-def surveyed(monkeypatch: pytest.MonkeyPatch, found: Survey) -> Iterator[None]:
-    with monkeypatch.context() as patched:
-        patched.setattr(survey, "survey", lambda settings, places: found)
-        yield
-
-
-def test_every_reason_has_a_way_out() -> None:
-    assert set(kernel_advice.WAYS_OUT) == {name for name, _ in flows.HOOK_REASONS} - {"none"}
-
-
-@pytest.mark.parametrize("reason", [name for name, _ in flows.HOOK_REASONS[1:]])
-def test_a_hook_that_was_given_up_says_why_and_what_to_do(
-    reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = Configuration("config relay\n", "test")
-    places = [place(), place(flows.GIVEN_UP, reason, flows.XDP)]
-    with surveyed(monkeypatch, Survey([], [], [], [], {}, [])):
-        (advice,) = kernel_advice.advise(settings, Path("test"), places)
-    assert "{}" not in advice and advice.endswith(" tc carries there.")
-    report = kernel_report.Report(Inspection(places, 0, 0, {}, {}), [advice])
-    report.print_hooks()
-    assert f"XDP   given up: {dict(flows.HOOK_REASONS)[reason]}" in capsys.readouterr().out
-
-
-def test_advice_names_the_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = Survey(["gone"], ["losing"], ["new"], ["joining"], {IPV4: ["a", "b"], IPV6: ["c"]}, ["ra"])
-    with surveyed(monkeypatch, found):
-        advice = kernel_advice.advise(Configuration("config relay\n", "test"), Path("test"), [place()])
-    assert [each.partition(":")[0] for each in advice] == [
-        "Somebody took the program away from gone",
-        "losing",
-        "new",
-        "IPv4 forwarding is off at a, b",
-        "IPv6 forwarding is off at c",
-        "Before IPv6 forwarding goes on",
-        "rx-gro-list is on at joining",
-    ]
-    assert "net.ipv6.conf.ra.accept_ra=2" in advice[5]
-
-
-def test_what_was_not_carried_is_told_by_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    outcomes = dict.fromkeys([name for name, _ in flows.OUTCOMES], 0)
-    outcomes |= {"seen": 9, "carried": 8, "bandwidth": 7, "mtu": 6, "no_flow": 11}
-    report = kernel_report.Report(Inspection([place()], 1, 0, outcomes, {}), [])
-    report.print_outcomes()
-    told = dict(flows.OUTCOMES)
-    assert capsys.readouterr().out.splitlines() == [
-        "", "Passed to user space:", f"            11  {told['no_flow']}", f"             6  {told['mtu']}",
-        "", "Dropped because a rate is used up: 7 packets.",
-    ]  # fmt: skip
-    assert report.document()["passed"] == {"no_flow": 11, "mtu": 6} and report.document()["dropped"] == 7
-
-
-@pytest.mark.parametrize(("unplaced", "expected"), [(0, ""), (1, "Besides, 1 flow for which nothing came back yet.")])
-def test_flows_without_an_interface_are_told(unplaced: int, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
-    report = kernel_report.Report(Inspection([place()], 2, unplaced, {}, {change: [] for change in hooks.CHANGES}), [])
-    report.print_relay(None)
-    assert capsys.readouterr().out.splitlines()[2:] == ([expected] if expected else [])
-
-
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        (None, "No relay runs"),
-        ({"state": "on", "reason": "", "channels": 1}, "has 1 channel in the kernel"),
-        ({"state": "off", "reason": "", "channels": 0}, "option `kernel` was off when it started"),
-        ({"state": "failed", "reason": "words", "channels": 0}, "leaves media in Python: words."),
-    ],
-)
-def test_how_the_relay_stands_to_it(told: dict[str, object] | None, expected: str) -> None:
-    assert expected in kernel_report.relay_text(told)
+    assert "lan        tc    proven" in said and kernel_advice.NEEDS_PYROUTE2 in joined(said)
 
 
 # `edgeturn run`.
@@ -313,22 +319,24 @@ def starting(line: Line, here: Path, tool: Call) -> Callable[[], list[str]]:
 
 
 def test_run_attaches(starting: Callable[[], list[str]], tool: Call) -> None:
-    assert starting() == ["Kernel: tc at lan, wan."] and "proven" in tool("kernel", "status")
+    assert starting() == ["Kernel: attached by tc at lan, wan."] and "proven" in tool("kernel", "status")
     tool("config", "set", "kernel", "xdp")
-    assert starting() == ["Kernel: tc at lan, wan; XDP at lan, wan."]
+    assert starting() == ["Kernel: attached by tc at lan, wan and by XDP at lan, wan."]
 
 
 def test_run_says_what_is_missing(starting: Callable[[], list[str]], line: Line, here: Path) -> None:
     forward(line.relay, False)
     try:
-        first, second = starting()
+        (nowhere,) = starting()
+        line.relay.setting("ipv4/conf/wan/forwarding", 1)
+        (half,) = starting()
     finally:
         forward(line.relay, True)
-    assert first == "Kernel: tc at lan, wan."
-    assert second == (
-        "Kernel: IPv4 forwarding is off at lan, wan: what comes in there and goes out by IPv4 stays in Python. "
-        f"`edgeturn kernel status -c {here}` says what to do."
-    )
+    todo = f"`edgeturn kernel status -c {here}` says what to do."
+    attached = "Kernel: attached by tc at lan, wan, but"
+    assert nowhere == f"{attached} forwarding is off there: all media stays in Python. {todo}"
+    off = "IPv4 forwarding is off at lan: what comes in there and goes out by it stays in Python"
+    assert half == f"{attached} {off}. {todo}"
 
 
 def test_run_attaches_nothing_where_it_is_off(starting: Callable[[], list[str]], tool: Call) -> None:
@@ -339,7 +347,7 @@ def test_run_attaches_nothing_where_it_is_off(starting: Callable[[], list[str]],
 def test_run_attaches_nothing_on_the_loopback(starting: Callable[[], list[str]], tool: Call) -> None:
     for name in HERE:
         tool("config", "set", name, "127.0.0.1")
-    assert starting() == ["Kernel: media stays in Python: this relay is on the loopback only."]
+    assert starting() == ["Kernel: media stays in Python: this relay listens and relays on the loopback only."]
 
 
 def test_run_without_root_says_so_and_starts(
@@ -347,7 +355,7 @@ def test_run_without_root_says_so_and_starts(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(os, "geteuid", lambda: 1000)
-        assert starting() == ["Kernel: media stays in Python, for attaching takes root."]
+        assert starting() == ["Kernel: media stays in Python; start the relay as root to have the kernel carry it."]
 
 
 def test_run_without_pyroute2_says_so_and_starts(
@@ -356,7 +364,7 @@ def test_run_without_pyroute2_says_so_and_starts(
     with monkeypatch.context() as patched:
         patched.setattr(kernel, "has_pyroute2", lambda: False)
         (said,) = starting()
-    assert said.startswith("Kernel: media stays in Python: pyroute2 is missing: `pip install pyroute2`")
+    assert said == f"Kernel: media stays in Python: {kernel_advice.NEEDS_PYROUTE2}."
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EINVAL, "no"), LoadError("no"), ValueError("a defect")])
@@ -379,7 +387,7 @@ def test_a_relay_started_by_run_finds_what_run_attached(tool: Call, here: Path, 
     try:
         until(lambda: "state=on" in (tmp_path / "log").read_text() or process.poll() is not None, "the kernel path")
         said = (tmp_path / "log").read_text()
-        assert "Kernel: tc at lan, wan." in said and said.index("Kernel: ") < said.index("edgeturn ready")
+        assert "Kernel: attached by tc at lan, wan." in said and said.index("Kernel: ") < said.index("edgeturn ready")
         maps = Path(f"/proc/{process.pid}/maps").read_text()
         assert "pyroute2" not in maps and "_asyncio" not in maps
     finally:

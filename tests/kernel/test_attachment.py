@@ -164,6 +164,40 @@ def test_a_file_system_for_pins_is_mounted_and_taken_away(site: Site, tmp_path: 
     assert not [each for each in mounts() if "some\\040folder" in each] and not site.pins.exists()
 
 
+def test_a_folder_that_was_there_stays_and_hides_nothing(site: Site, tmp_path: Path) -> None:
+    site.pins = tmp_path / "pins"
+    site.pins.mkdir()
+    site.attach("tc")
+    assert site.folder.is_dir()
+    site.detach()
+    assert list(site.pins.iterdir()) == [] and not [each for each in mounts() if str(site.pins) in each]
+    (site.pins / "file").touch()
+    with pytest.raises(Unattachable, match="which has files in it and is no BPF file system"):
+        site.attach("tc")
+    site.detach()
+    assert [each.name for each in site.pins.iterdir()] == ["file"]
+
+
+def test_a_relay_s_folder_with_something_else_in_it_stays(site: Site) -> None:
+    site.attach("tc")
+    (site.folder / "of another").mkdir()
+    try:
+        assert site.detach() == ["lan", "wan"] and [each.name for each in site.folder.iterdir()] == ["of another"]
+    finally:
+        (site.folder / "of another").rmdir()
+        site.folder.rmdir()
+
+
+def test_pins_by_way_of_a_link_are_unmounted_too(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    site.pins = tmp_path / "link" / "pins"
+    site.attach("tc")
+    assert site.attach("tc") == BOTH and len([each for each in mounts() if str(tmp_path) in each]) == 1
+    site.detach()
+    assert not [each for each in mounts() if str(tmp_path) in each] and not (tmp_path / "real" / "pins").exists()
+
+
 def mounts() -> list[str]:
     return Path("/proc/self/mounts").read_text().splitlines()
 
@@ -184,8 +218,8 @@ def test_pins_of_others_keep_the_file_system(site: Site, tmp_path: Path) -> None
 def test_pins_belong_to_the_user_of_the_relay(site: Site) -> None:
     site.lines = ("option user nobody",)
     site.attach("tc")
-    owners = {os.stat(each).st_uid for each in [site.folder, *site.folder.iterdir()]}
-    assert owners == {nobody()} and os.stat(site.pins).st_uid == 0
+    owned = {each.name for each in site.folder.iterdir() if os.stat(each).st_uid == nobody()}
+    assert owned == set(maps.RELAYS) and {os.stat(each).st_uid for each in (site.pins, site.folder)} == {0}
 
 
 def nobody() -> int:
@@ -196,10 +230,10 @@ def nobody() -> int:
 
 def test_other_limits_make_other_maps_and_keep_what_is_attached(site: Site) -> None:
     site.attach("xdp")
-    site.lines = ("option max_allocations 8",)
+    site.lines = ("option max_allocations 128",)
     assert site.attach("xdp") == ALL
     opened = maps.open_all(str(site.folder))
-    assert opened.flows.entries == 2 * 8 * 16
+    assert opened.flows.entries == 2 * 128 * 16
     opened.close()
     assert len(filters_of(site, "lan")) == 1
     assert site.detach() == ["lan", "wan"] and not site.pins.exists()
@@ -211,7 +245,7 @@ def test_other_maps_go_to_all_programs_that_are_attached(site: Site) -> None:
     site.attach("tc", "wan")
     kept = {place.interface: place.program for place in site.inspect().places}
     assert kept["lan"] == before["lan"] and kept["wan"] != before["wan"]
-    site.lines = ("option max_allocations 8",)
+    site.lines = ("option max_allocations 128",)
     assert site.attach("tc", "wan") == BOTH
     after = {place.interface: place.program for place in site.inspect().places}
     assert after["lan"] != kept["lan"] and after["wan"] != kept["wan"]

@@ -151,13 +151,15 @@ def test_what_is_amiss_is_found(site: Site) -> None:
     set_fraglists(site, True)
     site.attach("xdp", "lan")
     site.attach("tc", "wan")
-    assert look_for(site) == survey.Survey([], [], [], ["wan"], {IPV4: ["lan"], IPV6: ["lan", "wan"]}, [])
+    assert look_for(site) == survey.Survey(
+        [], [], {"lan": ["wan"]}, [], [], ["wan"], {IPV4: ["lan"], IPV6: ["lan", "wan"]}, []
+    )
     site.node.tc("qdisc", "delete", "dev", "wan", "clsact")
     site.node.ip("link", "set", "lan", "xdp", "off")
     cable(site.node, "extra", site.line.client, "extra")
     site.node.ip("address", "add", "192.0.2.1/32", "dev", "extra")
     found = look_for(site)
-    assert found.removed == ["lan", "wan"] and found.appeared == ["extra"]
+    assert found.removed == [("lan", flows.XDP), ("wan", flows.TC)] and found.appeared == ["extra"]
     assert site.attach("tc") == {**BOTH, "extra tc": "proven"} and look_for(site).removed == []
 
 

@@ -145,6 +145,14 @@ def test_named_interfaces_that_cannot_be_attached_to_are_explained(router: Node,
         interfaces.named(netlink, ["wan", name])
 
 
+def test_what_is_switched_off_is_left_out_and_named(router: Node) -> None:
+    lines = on("10.8.8.1", "198.51.100.1")
+    assert "asleep" not in found(router, *lines)
+    with router.entered(), IPRoute() as netlink:
+        assert interfaces.asleep(netlink, configured(*lines)) == ["asleep"]
+        assert interfaces.asleep(netlink, configured(*on("192.0.2.200", "198.51.100.1"))) == []
+
+
 def test_what_the_program_needs_to_know_of_an_interface(router: Node) -> None:
     links = read(router)
     assert {name: links[name].header_size for name in ("wan", "br0", "tun0")} == {"wan": 14, "br0": 14, "tun0": 0}

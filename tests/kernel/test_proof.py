@@ -93,6 +93,7 @@ def test_xdp_redirects_only_to_where_the_far_end_takes_it(site: Site, far_end_po
     site.line.peer.feature("uplink", "rx-gro", far_end_polls)
     assert site.attach("xdp") == ALL
     assert devices_of(site) == (["lan", "wan"] if far_end_polls else ["lan"])
+    assert look_for(site).idle == ({} if far_end_polls else {"lan": ["wan"]})
     site.line.peer.feature("uplink", "rx-gro", not far_end_polls)
     site.attach("xdp")
     assert devices_of(site) == (["lan"] if far_end_polls else ["lan", "wan"])

@@ -4,8 +4,10 @@ Rule 1: attaching again changes nothing but the program, in one step.
 Rule 2: what is written in `hooks` is enough to take everything away, whoever does it and whenever.
 Rule 3: what another relay of this machine uses, too, becomes its to take away.
 Rule 4: XDP comes on top of tc: what it can't send, tc takes.
+Rule 5: what is about to be done is written down first: who is killed half-way leaves nothing that `detach` can't find.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +19,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from edgeturn.kernel import bpf, flows, maps
 from edgeturn.kernel.attaching import filters, forwarding, gro, hooks, interfaces, loader, pins, probe, xdp
+from edgeturn.kernel.attaching.alone import alone
 from edgeturn.kernel.attaching.hooks import CLSACT, FORWARDING_IPV4, FORWARDING_IPV6, GRO, REASONS, Hooks
 from edgeturn.kernel.attaching.inspection import folder_of
 from edgeturn.kernel.attaching.interfaces import Link
@@ -53,7 +56,7 @@ def attach(
     hook: auto, tc or xdp; forward: switch forwarding on; again: try what was given up before, too.
     Raises Unattachable, LoadError, and OSError where the kernel refuses.
     """
-    with _netlink() as netlink:
+    with alone(), _netlink() as netlink:
         links = interfaces.named(netlink, names) if names else interfaces.find(netlink, settings)
         if not links:
             return []
@@ -68,18 +71,29 @@ def attach(
 def detach(settings: Configuration) -> list[str]:
     """Take everything of a relay away; return the names of the interfaces that it was attached to."""
     folder = folder_of(settings)
-    with _netlink() as netlink:
+    with alone(), _netlink() as netlink:
         links = interfaces.read(netlink)
         name = maps.instance(settings.text("control"))
         found = {link.name for link in links.values() if filters.detach(netlink, link.number, name)}
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             table = bpf.open_pinned(f"{folder}/hooks")
             found |= _Detaching(netlink, Hooks(table), folder).run(links)
             table.close()
-    with suppress(FileNotFoundError):
-        maps.remove_all(str(folder))
-    pins.clear(folder.parent)
+    if pins.is_there(folder):
+        _remove(folder)
+        pins.clear(folder.parent)
     return sorted(found)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a relay's pins and their folder, where nobody else has put something into it."""
+    try:
+        maps.remove_all(str(folder))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def _identity(settings: Configuration) -> int:
@@ -155,9 +169,11 @@ class _Attaching:
     def _attach_filter(self, link: Link) -> None:
         place, hook = self._hooks.take(link.number, TC, self._maps.tallies)
         program = self._load("tc", place, link)
+        if not filters.has_ingress(self._netlink, link.number):
+            hook.changed |= CLSACT
+            self._hooks.write(place, hook)
         try:
-            if filters.attach(self._netlink, link.number, self._name, program.file):
-                hook.changed |= CLSACT
+            filters.attach(self._netlink, link.number, self._name, program.file)
         except filters.Lacking:
             return self._give_up(place, hook, "kernel")
         except FileExistsError:
@@ -224,22 +240,22 @@ class _Attaching:
         except loader.LoadError:
             self._give_up(place, hook, "program")
             return False
+        hook.state, hook.reason, hook.program, hook.previous = flows.ATTACHED, 0, program.number, hook.program
+        self._hooks.write(place, hook)
         try:
-            xdp.attach(self._netlink, link.number, program.file, hook.program)
-        except xdp.Taken:
-            self._give_up(place, hook, "taken")
-            return False
-        except OSError:
-            self._give_up(place, hook, "refused")
+            xdp.attach(self._netlink, link.number, program.file, hook.previous)
+        except (xdp.Taken, OSError) as error:
+            self._detach_xdp(hook)
+            self._give_up(place, hook, "taken" if isinstance(error, xdp.Taken) else "refused")
             return False
         finally:
             program.close()
-        hook.state, hook.reason, hook.program = flows.ATTACHED, 0, program.number
+        hook.previous = 0
         self._hooks.write(place, hook)
         return True
 
     def _detach_xdp(self, hook: Hook) -> None:
-        xdp.detach(self._netlink, hook.interface, hook.program)
+        xdp.detach(self._netlink, hook.interface, hook.program, hook.previous)
         self._maps.devices.delete(index(hook.interface))
 
     def _let_redirect(self, link: Link, proven: bool) -> None:
@@ -257,8 +273,10 @@ class _Attaching:
         """Switch fraglists off where that's configured, and where it no longer is, on again what we switched off."""
         off = self._settings.text("kernel_gro") == "off"
         for link in {found for each in links for found in interfaces.receivers(self._links, each)}:
-            if off and gro.is_on(link.name) and gro.switch(link.name, False):
+            if off and gro.is_on(link.name):
                 self._hooks.remember(link.number, GRO)
+                if not gro.switch(link.name, False):
+                    self._hooks.forget(link.number, GRO)
             if not off and self._hooks.forget(link.number, GRO):
                 gro.switch(link.name, True)
 
@@ -270,9 +288,11 @@ class _Attaching:
         for link in links:
             for family in families:
                 if not forwarding.is_on(link.name, family):
-                    with suppress(FileNotFoundError):  # the interface has no such family
+                    self._hooks.remember(link.number, _FORWARDING[family])
+                    try:
                         forwarding.switch(link.name, family, True)
-                        self._hooks.remember(link.number, _FORWARDING[family])
+                    except FileNotFoundError:  # the interface has no such family
+                        self._hooks.forget(link.number, _FORWARDING[family])
 
     def _load(self, section: str, place: int, link: Link) -> loader.Program:
         return loader.load(section, self._maps, {"hook_slot": place, "link_size": link.header_size})
@@ -282,6 +302,7 @@ class _Attaching:
 
     def _give_up(self, place: int, hook: Hook, reason: str) -> None:
         hook.state, hook.reason, hook.program = flows.GIVEN_UP, REASONS[reason], 0
+        hook.previous = 0
         if hook.changed & CLSACT:
             filters.remove_clsact(self._netlink, hook.interface)
             hook.changed &= ~CLSACT
@@ -299,7 +320,7 @@ class _Detaching:
         found = set()
         here = [hook for _, hook in self._hooks.taken() if hook.interface in links]
         for hook in here:
-            if hook.kind == XDP and xdp.detach(self._netlink, hook.interface, hook.program):
+            if hook.kind == XDP and xdp.detach(self._netlink, hook.interface, hook.program, hook.previous):
                 found.add(links[hook.interface].name)
         for hook in here:
             heir = self._heir(hook.interface) if hook.changed else None

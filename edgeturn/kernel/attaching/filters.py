@@ -107,6 +107,11 @@ def _swapped(number: int) -> int:
     return int.from_bytes(number.to_bytes(2, "little"), "big") if _LITTLE else number
 
 
+def has_ingress(netlink: IPRoute, interface: int) -> bool:
+    """Say whether an interface has a qdisc whose ingress can be used, so that none has to be made."""
+    return bool(_qdisc(netlink, interface))
+
+
 def _make_clsact(netlink: IPRoute, interface: int) -> bool:
     """Make clsact where neither it nor the older ingress is; return whether it was made."""
     if _qdisc(netlink, interface):

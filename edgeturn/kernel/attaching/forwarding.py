@@ -14,7 +14,6 @@ from pyroute2 import IPRoute
 from edgeturn.kernel.attaching import interfaces
 from edgeturn.protocol.address import IPV4, IPV6
 
-WORDS = {IPV4: "IPv4", IPV6: "IPv6"}
 _FOLDERS = {IPV4: "ipv4", IPV6: "ipv6"}
 _SETTINGS = Path("/proc/sys/net")
 _BY_ADVERTISEMENT = 9  # RTPROT_RA

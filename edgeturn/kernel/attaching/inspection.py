@@ -70,6 +70,15 @@ def inspect(folder: Path) -> Inspection | None:
         opened.close()
 
 
+def changes(folder: Path) -> dict[int, list[str]]:
+    """Return at which interfaces attaching changed what, as far as pins tell that."""
+    try:
+        found = inspect(folder)
+    except OSError:  # of another version: detaching works all the same
+        return {}
+    return found.changed if found else {}
+
+
 def _inspect(opened: Maps) -> Inspection:
     entering = _entering(opened)
     everything = Hooks(opened.hooks).taken()

@@ -49,8 +49,8 @@ class Link(NamedTuple):
 
     @property
     def takes_packets(self) -> bool:
-        """Say whether packets ever come in by it (rule 2)."""
-        return self.is_up and not self.flags & _LOOPBACK and self.kind not in _NOTHING_ARRIVES
+        """Say whether packets ever come in by it while it's up (rule 2)."""
+        return not self.flags & _LOOPBACK and self.kind not in _NOTHING_ARRIVES
 
 
 Links = dict[int, Link]
@@ -63,12 +63,12 @@ def read(netlink: IPRoute) -> Links:
 
 def find(netlink: IPRoute, settings: Configuration) -> list[Link]:
     """Return the interfaces that a configuration's packets come in by (rules 1 and 2), by their numbers."""
-    links = read(netlink)
-    wanted = addresses(settings)
-    numbers: set[int] = set()
-    if wanted:
-        numbers = _carrying(netlink, wanted) | _routed(netlink, wanted)
-    return sorted({link for number in numbers for link in _attachable(links, number)})
+    return [link for link in _chosen(netlink, settings) if link.is_up]
+
+
+def asleep(netlink: IPRoute, settings: Configuration) -> list[str]:
+    """Return the names of those that would be found if they weren't switched off."""
+    return [link.name for link in _chosen(netlink, settings) if not link.is_up]
 
 
 def named(netlink: IPRoute, names: Iterable[str]) -> list[Link]:
@@ -136,6 +136,16 @@ def _link(each: Any) -> Link:
         lower=(each.get_attr("IFLA_LINK") or 0) if here else 0,
         has_carrier=bool(each.get_attr("IFLA_CARRIER")),
     )
+
+
+def _chosen(netlink: IPRoute, settings: Configuration) -> list[Link]:
+    """Return what rules 1 and 2 choose, and what they would if it were up."""
+    links = read(netlink)
+    wanted = addresses(settings)
+    numbers: set[int] = set()
+    if wanted:
+        numbers = _carrying(netlink, wanted) | _routed(netlink, wanted)
+    return sorted({link for number in numbers for link in _attachable(links, number)})
 
 
 def _attachable(links: Links, number: int) -> list[Link]:

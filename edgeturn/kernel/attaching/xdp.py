@@ -81,12 +81,13 @@ def attach(netlink: IPRoute, interface: int, file: int, ours: int) -> None:
         raise OSError(error.code, os.strerror(error.code)) from error
 
 
-def detach(netlink: IPRoute, interface: int, ours: int) -> bool:
-    """Remove our program by its number, and return whether it was there and is gone."""
-    if not ours or program(netlink, interface) != ours:
+def detach(netlink: IPRoute, interface: int, *ours: int) -> bool:
+    """Remove our program by its number, or one of several; return whether it was there and is gone."""
+    there = program(netlink, interface)
+    if not there or there not in ours:
         return False
-    _set(netlink, interface, _NONE, ours)
-    return program(netlink, interface) != ours
+    _set(netlink, interface, _NONE, there)
+    return program(netlink, interface) != there
 
 
 def _set(netlink: IPRoute, interface: int, file: int, there: int) -> None:

@@ -105,7 +105,7 @@ struct hook {
 	__u8 reason;     /* why it was given up: flows.py has words */
 	__u8 changed;    /* what `detach` must undo: 1 clsact, 2 rx-gro-list, 4 forwarding of IPv4, 8 of IPv6 */
 	__u32 program;   /* the kernel's number of the program */
-	__u32 zero;
+	__u32 previous;  /* that of the one that it replaces, until that's done */
 };
 
 #endif
