@@ -74,10 +74,10 @@ class SharedBudgets(Budgets):
         self._cells.set(index(cell), pack(_CELL, rate, ends, left))
 
 
-def shared(own: Budgets, cells: Map) -> SharedBudgets:
-    """Return budgets with the same rates whose cells are the map's."""
+def shared(own: Budgets, cells: Map, count: int) -> SharedBudgets:
+    """Return budgets with the same rates whose cells are the map's, which may have more."""
     made = SharedBudgets(cells)
-    _copy(own, made, cells.entries)
+    _copy(own, made, count)
     return made
 
 

@@ -6,16 +6,19 @@
 Rule 1: the core doesn't depend on it: what can't be written stays in Python, whole; half a channel is taken out again.
 Rule 2: a place in `counters` is zeroed before somebody gets it; what it counts is read when the channel ends, and
         when somebody asks.
+Rule 3: a flow to the client from another relayed address is for packets that come from within (`inside`): from the
+        wire, whoever wrote that address there isn't its owner.
 """
 
-from edgeturn.kernel import budgets, counters, flows, orphans
+from edgeturn.kernel import budgets, counters, flows
 from edgeturn.kernel.bpf import index
 from edgeturn.kernel.counters import NONE, Places
 from edgeturn.kernel.flows import BUDGET_SIZE, COUNTER_SIZE, SECOND, Flow
-from edgeturn.kernel.maps import Maps
+from edgeturn.kernel.maps import Maps, sizes
 from edgeturn.kernel.orphans import Orphans
 from edgeturn.kernel.ports import Ports
-from edgeturn.protocol.address import port_of
+from edgeturn.kernel.removals import Removals
+from edgeturn.protocol.address import ip_of, port_of
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.pool import Channel, Relay
 from edgeturn.protocol.rates import NOBODY
@@ -52,13 +55,17 @@ class Carrier(Observer):
         self._clock = clock
         self._places = Places(maps.counters.entries // 2)
         self._ports = Ports(maps.ports)
-        self.orphans = Orphans(maps.flows, self._places, hold, self._close_port)
+        self._cells = sizes(state.limits)["budgets"]
+        self._relay_ips: "list[bytes]" = []
+        self.removals = Removals(maps.flows, self._places, self.failed)
+        self.orphans = Orphans(maps.flows, self._places, self.removals, hold, self._close_port)
 
     def start(self, relay_ips: "list[bytes]") -> None:
         """Take over what is in the maps, and write what is bound already; OSError where that can't be."""
         self.prove()
+        self._relay_ips = relay_ips
         rates = self._state.rates
-        rates.budgets = budgets.shared(rates.budgets, self.maps.budgets)
+        rates.budgets = budgets.shared(rates.budgets, self.maps.budgets, self._cells)
         listeners = list(self._listeners.values())
         self.orphans.adopt(listeners, relay_ips, self._clock())
         self.reconsider()
@@ -93,8 +100,11 @@ class Carrier(Observer):
         self.orphans.reconsider(self._state.peers)
 
     def tick(self, now: int) -> None:
-        """End the orphans that have expired, and see to it that the next is noticed."""
+        """End the orphans that have expired, try again what couldn't be deleted, and see to it that it goes on."""
+        self.removals.retry(now)
         self.orphans.expire(now, self._state.peers)
+        if self.removals.count():
+            self._state.schedule(now + 1)
         if self.orphans.due:
             self._state.schedule(self.orphans.due)
 
@@ -104,11 +114,11 @@ class Carrier(Observer):
             for channel in relay.channels.values():
                 self._withdraw(channel)
         self._leave_budgets()
-        try:
-            self.orphans.clear()
-        except OSError:
-            self.failures += 1
-        self.maps.close()
+        self.orphans.clear()
+
+    def failed(self) -> None:
+        """Count what failed."""
+        self.failures += 1
 
     def read(self, channel: Channel) -> "tuple[Counted, Counted]":
         """Return what the kernel counted for a channel, up and down."""
@@ -121,8 +131,8 @@ class Carrier(Observer):
         try:
             if owner is not None:
                 self.orphans.end_client(self._listeners[owner.via], owner.client, self._state.peers)
-        except OSError:
-            self.failures += 1
+        except (OSError, MemoryError):
+            self.failed()
 
     def bound(self, channel: Channel) -> None:
         if channel.place != NONE and channel.written_until == channel.carries_until:
@@ -132,19 +142,16 @@ class Carrier(Observer):
                 self._write(channel)
                 channel.written_until = channel.carries_until
                 return
-        except OSError:
-            self.failures += 1
+        except (OSError, MemoryError):
+            self.failed()
         self._withdraw(channel)
 
     def unbound(self, channel: Channel) -> None:
         self._withdraw(channel)
 
     def freed(self, relay: Relay) -> None:
-        try:
-            if relay.allocation is not None:
-                self._close_port(relay.address)
-        except OSError:
-            self.failures += 1
+        if relay.allocation is not None:
+            self._close_port(relay.address)
 
     # Doing it.
 
@@ -155,41 +162,46 @@ class Carrier(Observer):
         place = self._places.take()
         if place == NONE:
             return False
+        try:
+            self.maps.counters.set(index(counters.up(place)), _ZEROS)
+            self.maps.counters.set(index(counters.down(place)), _ZEROS)
+            self._ports.open(port_of(channel.relay.address))
+        except (OSError, MemoryError):
+            self._places.give(place)
+            raise
         channel.place = place
         self.channels += 1
-        self.maps.counters.set(index(counters.up(place)), _ZEROS)
-        self.maps.counters.set(index(counters.down(place)), _ZEROS)
-        self._ports.open(port_of(channel.relay.address))
         return True
 
     def _write(self, channel: Channel) -> None:
         relay, until, place = channel.relay, channel.carries_until, channel.place
         owner, rates = relay.allocation, self._state.rates
         assert owner is not None
+        self.orphans.end_client(self._listeners[owner.via], owner.client, self._state.peers)  # if that failed before
         up_key, down_key = self._keys(channel)
         up = budgets.in_flow(rates.budgets, rates.up(owner))
         down = budgets.in_flow(rates.budgets, rates.down(owner))
         to_peer = Flow(relay.address, channel.wire, 0, until, counters.up(place), up)
-        listener = self._listeners[owner.via]
-        to_client = Flow(listener, owner.client, channel.number, until, counters.down(place), down)
-        self.maps.flows.set(up_key, to_peer.pack())
-        self.maps.flows.set(down_key, to_client.pack())
+        listener, inside = self._listeners[owner.via], ip_of(channel.wire) in self._relay_ips
+        to_client = Flow(listener, owner.client, channel.number, until, counters.down(place), down, inside)
+        for key, flow in ((up_key, to_peer), (down_key, to_client)):
+            self.maps.flows.set(key, flow.pack())
+            self.removals.forget(key)
 
     def _withdraw(self, channel: Channel) -> None:
-        """Let Python carry a channel; a place whose flows can't be deleted is lost until the next start."""
+        """Let Python carry a channel; its place is lost until the next start where there's no memory for its keys."""
         owner = channel.relay.allocation
         if channel.place == NONE or owner is None:
             return
         try:
-            for key in self._keys(channel):
-                self.maps.flows.delete(key)
+            self.removals.delete(self._keys(channel), channel.place)
             owner.add_carried(*self.read(channel))
-            self._places.give(channel.place)
-        except OSError:
-            self.failures += 1
-        channel.place = NONE
-        channel.written_until = 0
-        self.channels -= 1
+        except (OSError, MemoryError):
+            self.failed()
+        finally:  # the record is somebody else's next
+            channel.place = NONE
+            channel.written_until = 0
+            self.channels -= 1
 
     def _keys(self, channel: Channel) -> "tuple[bytes, bytes]":
         """Return the keys of a channel's flows: from its client, from its peer."""
@@ -207,17 +219,14 @@ class Carrier(Observer):
 
     def _leave_budgets(self) -> None:
         rates = self._state.rates
-        rates.budgets = budgets.unshared(rates.budgets, self.maps.budgets.entries)
+        rates.budgets = budgets.unshared(rates.budgets, self._cells)
 
     def _close_port(self, address: bytes) -> None:
         """Clear the bit of a port that a relayed address no longer has, unless it's another's too."""
-        used = list(self._listeners.values()) + self.orphans.relayed()
-        used += [relay.address for relay in self._state.pool.relays if relay.allocation is not None]
-        if not any(other[:2] == address[:2] and other != address for other in used):
-            self._ports.close(port_of(address))
-
-
-def discard(maps: Maps) -> None:
-    """Delete the flows of maps that won't be used, so that nothing goes on unseen, and close them."""
-    orphans.clear(maps.flows)
-    maps.close()
+        try:
+            used = list(self._listeners.values()) + self.orphans.relayed()
+            used += [relay.address for relay in self._state.pool.relays if relay.allocation is not None]
+            if not any(other[:2] == address[:2] and other != address for other in used):
+                self._ports.close(port_of(address))
+        except (OSError, MemoryError):
+            self.failed()

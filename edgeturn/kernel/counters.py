@@ -2,6 +2,7 @@
 
 Rule 1: places are numbered from 1; 0 is none.
 Rule 2: a place has one owner at a time, also when that is what a relay before this one left behind.
+Rule 3: they're given in turn, so that a CPU that is late with what it counted finds nobody new there.
 """
 
 NONE = 0
@@ -24,20 +25,23 @@ class Places:
         """Take how many there are."""
         self._bits = bytearray((count + 7) // 8)
         self._count = count
-        self._next = 0
+        self._next = 0  # where the search begins, from 0
         for beyond in range(count, 8 * len(self._bits)):
             self._bits[beyond >> 3] |= 1 << (beyond & 7)
 
     def take(self) -> int:
         """Return a free place, NONE where there's none."""
-        bits = self._bits
-        for _ in range(len(bits)):
-            taken = bits[self._next]
+        bits, at = self._bits, self._next >> 3
+        skipped = (1 << (self._next & 7)) - 1  # of the first eight, those that come last
+        for _ in range(len(bits) + 1):
+            taken = bits[at] | skipped
             if taken != 0xFF:
                 free = ~taken & (taken + 1)  # the lowest bit that isn't set
-                bits[self._next] = taken | free
-                return 8 * self._next + len(bin(free)) - 2
-            self._next = (self._next + 1) % len(bits)
+                bits[at] |= free
+                self._next = (8 * at + len(bin(free)) - 2) % self._count
+                return self._next or self._count
+            skipped = 0
+            at = (at + 1) % len(bits)
         return NONE
 
     def claim(self, place: int) -> bool:

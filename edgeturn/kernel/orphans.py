@@ -4,12 +4,14 @@ Rule 1: an orphan is a pair of flows that point at each other; anything else tha
 Rule 2: nobody else gets its relayed address: a socket is bound to it, which also keeps ICMP errors from its peers.
 Rule 3: it ends early where its client comes back, where its listener or relayed address is gone, and where its peer
         is denied: by the policy, or because it was a relayed address whose time is over.
+Rule 4: there may be thousands: by client, by second and by relayed peer they are found without looking at the others.
 """
 
 from edgeturn.kernel import flows
 from edgeturn.kernel.bpf import Map
-from edgeturn.kernel.counters import Places
+from edgeturn.kernel.counters import NONE, Places
 from edgeturn.kernel.flows import Flow
+from edgeturn.kernel.removals import Removals
 from edgeturn.protocol.address import ip_of
 from edgeturn.protocol.peers import Peers
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Orphan:
-    """A channel that nobody manages."""
+    """A channel that nobody manages; it has ended where its place is NONE."""
 
     __slots__ = ("client", "expires", "listener", "number", "peer", "place", "relayed")
 
@@ -39,22 +41,46 @@ class Orphan:
         self.expires = flow.expires
         self.place = (flow.counter + 1) // 2
 
+    def keys(self) -> "tuple[bytes, bytes]":
+        """Return the keys of its flows: from its client, from its peer."""
+        return flows.key(self.listener, self.client, self.number), flows.key(self.relayed, self.peer, 0)
+
+
+class _Address:
+    """A relayed address that is held for some orphans."""
+
+    __slots__ = ("count", "sock")
+
+    def __init__(self, sock: "Held") -> None:
+        self.count = 0
+        self.sock = sock
+
 
 class Orphans:
-    """The orphans of a relay, by client."""
+    """The orphans of a relay."""
 
     def __init__(
-        self, table: Map, taken: Places, hold: "Callable[[bytes], Held]", released: "Callable[[bytes], None]"
+        self,
+        table: Map,
+        taken: Places,
+        removals: Removals,
+        hold: "Callable[[bytes], Held]",
+        released: "Callable[[bytes], None]",
     ) -> None:
-        """Take the flows, the places, what binds a socket to port||ip, and whom to tell of one that is free again."""
-        self.due = 0  # when the first of them expires
+        """Take flows, places, who deletes flows, what binds a socket to port||ip, and whom to tell when one is free."""
+        self.due = 0  # when the first of them expires, or did before it was ended
         self.count = 0
         self._table = table
         self._places = taken
+        self._removals = removals
         self._hold = hold
         self._released = released
         self._clients: dict[tuple[bytes, bytes], list[Orphan]] = {}
-        self._held: dict[bytes, Held] = {}
+        self._ends: dict[int, list[Orphan]] = {}  # by second; those that ended before are still there
+        self._aimed: dict[bytes, list[Orphan]] = {}  # by relayed address, where that is the peer
+        self._held: dict[bytes, _Address] = {}
+        self._freed: list[bytes] = []  # relayed addresses, while some are ended
+        removals.gone = self._let_go
 
     def adopt(self, listeners: "list[bytes]", relay_ips: "list[bytes]", now: int) -> None:
         """Take over the flows that are in the map, and delete those that are of no use."""
@@ -75,36 +101,31 @@ class Orphans:
 
     def expire(self, now: int, peers: Peers) -> None:
         """End those whose time is over."""
-        if not self.due or now < self.due:
-            return
-        for each in self._all():
-            if each.expires <= now:
-                self._end(each)
-        self.reconsider(peers)
-        self._find_due()
+        self._end([], peers)
+        while self.due and self.due <= now:
+            self._end(list(self._ends[self.due]), peers)
+            del self._ends[self.due]
+            self._find_due()
 
     def end_client(self, listener: bytes, client: bytes, peers: Peers) -> None:
         """End those of a client that has come back, before its new flows could mix with them."""
         found = self._clients.get((listener, client))
         if found is not None:
-            for each in list(found):
-                self._end(each)
-            self.reconsider(peers)
+            self._end(list(found), peers)
 
     def reconsider(self, peers: Peers) -> None:
         """End those whose peer is denied, and then those that had one of their relayed addresses as a peer."""
-        before = -1
-        while before != self.count:
-            before = self.count
-            live = dict.fromkeys(self._held, 0)
-            for each in self._all():
-                if peers.denies_transport(each.peer, live):
-                    self._end(each)
+        live = dict.fromkeys(self._held, 0)
+        self._end([each for each in self._all() if peers.denies_transport(each.peer, live)], peers)
 
     def clear(self) -> None:
         """End all."""
         for each in self._all():
-            self._end(each)
+            self._end_one(each)
+        self._freed.clear()
+        self._ends.clear()
+        self._aimed.clear()
+        self.due = 0
 
     def _adopt(self, key: bytes, flow: Flow, listeners: "list[bytes]", relay_ips: "list[bytes]", now: int) -> bool:
         """Say whether a flow stays; the one from the peer decides for both."""
@@ -115,9 +136,11 @@ class Orphans:
             return True
         relayed, peer, _ = flows.read_key(key)
         known = flow.source in listeners and ip_of(relayed) in relay_ips
+        inside = ip_of(peer) in relay_ips
         orphan = Orphan(relayed, peer, flow)
-        if known and flow.expires > now and flow.counter & 1 and self._places.claim(orphan.place):
-            if self._keep(orphan):
+        fits = known and flow.inside == inside and flow.expires > now and flow.counter & 1
+        if fits and self._places.claim(orphan.place):
+            if self._keep(orphan, inside):
                 return True
             self._places.give(orphan.place)
         self._table.delete(twin)
@@ -132,39 +155,57 @@ class Orphans:
         back = flows.key(other.source, other.destination, other.channel)
         return back == key and other.counter == flow.counter ^ 1 and other.channel != flow.channel
 
-    def _keep(self, orphan: Orphan) -> bool:
+    def _keep(self, orphan: Orphan, inside: bool) -> bool:
         """Hold an orphan's address and list it; False where somebody else has the address."""
+        relayed = orphan.relayed
         try:
-            if orphan.relayed not in self._held:
-                self._held[orphan.relayed] = self._hold(orphan.relayed)
+            if relayed not in self._held:
+                self._held[relayed] = _Address(self._hold(relayed))
         except OSError:
             return False
+        self._held[relayed].count += 1
         self._clients.setdefault((orphan.listener, orphan.client), []).append(orphan)
+        self._ends.setdefault(orphan.expires, []).append(orphan)
+        if inside:
+            self._aimed.setdefault(orphan.peer, []).append(orphan)
         self.count += 1
         return True
 
-    def _end(self, orphan: Orphan) -> None:
-        self._table.delete(flows.key(orphan.listener, orphan.client, orphan.number))
-        self._table.delete(flows.key(orphan.relayed, orphan.peer, 0))
-        self._places.give(orphan.place)
+    def _end(self, ending: "list[Orphan]", peers: Peers) -> None:
+        """End some, and those whose peer was a relayed address that nobody has then."""
+        while ending or self._freed:
+            if ending:
+                self._end_one(ending.pop())
+                continue
+            aimed = self._aimed.get(self._freed[-1], [])
+            ending += [each for each in aimed if peers.denies_transport(each.peer, {})]
+            self._aimed.pop(self._freed.pop(), None)
+
+    def _end_one(self, orphan: Orphan) -> None:
+        """End one, if it hasn't ended."""
+        if orphan.place == NONE:
+            return
+        keys = orphan.keys()
+        place, orphan.place = orphan.place, NONE
+        self.count -= 1
         others = self._clients[orphan.listener, orphan.client]
         others.remove(orphan)
-        self.count -= 1
         if not others:
             del self._clients[orphan.listener, orphan.client]
-        if not any(other.relayed == orphan.relayed for other in others):
-            self._held.pop(orphan.relayed).close()
-            self._released(orphan.relayed)
+        self._removals.delete(keys, place, orphan.relayed)
+
+    def _let_go(self, relayed: bytes) -> None:
+        """Free a relayed address that no flow needs any longer."""
+        held = self._held[relayed]
+        held.count -= 1
+        if not held.count:
+            del self._held[relayed]
+            held.sock.close()
+            self._freed.append(relayed)
+            self._released(relayed)
 
     def _all(self) -> "list[Orphan]":
         return [each for listed in self._clients.values() for each in listed]
 
     def _find_due(self) -> None:
-        self.due = min([each.expires for each in self._all()] or [0])
-
-
-def clear(table: Map) -> None:
-    """Delete all flows."""
-    found = table.keys()
-    for key in found:
-        table.delete(key)
+        self.due = min(list(self._ends) or [0])

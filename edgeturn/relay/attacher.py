@@ -19,9 +19,10 @@ COMMAND = "EDGETURN_ATTACH"
 class Attacher:
     """Follows the machine's interfaces for the kernel path."""
 
-    def __init__(self, log: "Log", interfaces: "list[Interface]") -> None:
-        """Take the log, and the interfaces that were there when the program was attached."""
+    def __init__(self, log: "Log", file: str, interfaces: "list[Interface]") -> None:
+        """Take the log, the configuration's file, and the interfaces that were there when the program was attached."""
         self._log = log
+        self._hint = f"`edgeturn kernel attach -c {file}` as root takes them in"
         self._command = os.getenv(COMMAND) or ""
         self._known = _identities(interfaces)
 
@@ -34,7 +35,7 @@ class Attacher:
             self._log.write("info", "interfaces-changed attaching=again")
             os.system(self._command + " </dev/null >/dev/null 2>&1 &")
         else:
-            self._log.write("warning", "interfaces-changed hint='`edgeturn kernel attach` as root takes them in'")
+            self._log.write("warning", f"interfaces-changed hint='{self._hint}'")
 
 
 def _identities(interfaces: "list[Interface]") -> "set[tuple[int, bytes]]":

@@ -19,7 +19,7 @@ from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.control import Control, is_served
 from edgeturn.relay.kernel import ON, KernelPath
 from edgeturn.relay.log import Log, LogObserver
-from edgeturn.relay.loop import Loop
+from edgeturn.relay.loop import LONGEST_WAIT, Loop
 from edgeturn.relay.observers import Observers
 from edgeturn.relay.passwd import find_user
 from edgeturn.relay.relays import RelaySockets, StartError
@@ -30,7 +30,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.relay.control import Command
 
-_INTERFACES_AGE = 10  # seconds after which the machine's addresses are read again for the peer policy
 _LOOPBACK = b"\x7f\x00\x00\x01"
 
 
@@ -59,8 +58,9 @@ class Daemon:
         self.kernel = KernelPath(settings, self.log)
         self.statistics = Statistics(self.kernel)
         self.interfaces = network.interfaces()
+        self._local: "tuple[list[bytes], list[tuple[bytes, int]]] | None" = None  # what the peer policy was told last
         self.relay_ips = self._find_relay_ips()
-        self.attacher = Attacher(self.log, self.interfaces)
+        self.attacher = Attacher(self.log, settings.file, self.interfaces)
         self.openings = Openings(instance(settings.text("control")), self.log.write)
         self.observers = Observers(
             [_SocketObserver(self), LogObserver(self.log, self.kernel), self.statistics, self.openings]
@@ -126,6 +126,8 @@ class Daemon:
             self.reload(self.read_file())
         except ConfigError as error:
             self.log.write("error", f"not reloaded, nothing was changed: {error}")
+        except (OSError, MemoryError) as error:  # of the kernel, and no reason to end
+            self.log.write("error", f"not reloaded whole: {error}")
 
     def relaying(self) -> "list[bytes]":
         """Return the IP addresses that are relayed from, IPv4 first."""
@@ -189,11 +191,15 @@ class Daemon:
         peers.set_relays(set(relay_ips + announced))
         return peers
 
-    def _tell_local(self, peers: Peers) -> None:
+    def _tell_local(self, peers: Peers) -> bool:
+        """Let a peer policy know the addresses and routes that the machine has now; say whether they are others."""
         self._interfaces_read_at = seam.clock()
         self.interfaces = network.interfaces()
         subnets = [interface.subnet() for interface in self.interfaces if interface.length < 8 * len(interface.ip)]
-        peers.set_local([interface.ip for interface in self.interfaces], subnets + network.connected_routes())
+        local = [interface.ip for interface in self.interfaces], subnets + network.connected_routes()
+        peers.set_local(*local)
+        changed, self._local = local != self._local, local
+        return changed
 
     def _catch_signals(self) -> None:
         if not seam.SIGNALS:
@@ -231,9 +237,10 @@ class Daemon:
 
     # Running.
 
-    def _before_wait(self) -> None:
+    def _before_wait(self) -> int:
+        """Do what is due, whatever comes in; return in how many seconds that is again."""
         self.turn.authenticator.wall_offset = seam.wall() - self.loop.now
-        if self.loop.now - self._interfaces_read_at >= _INTERFACES_AGE:
+        if self.loop.now - self._interfaces_read_at >= LONGEST_WAIT:
             self._follow_addresses()
             self.kernel.look()
         self.kernel.tick(self.loop.now)
@@ -243,16 +250,18 @@ class Daemon:
         if self.turn.draining and not self.turn.live_sessions():
             self.log.write("info", "drained")
             self.stop()
+        return max(self._interfaces_read_at + LONGEST_WAIT - self.loop.now, 1)
 
     def _follow_addresses(self) -> None:
-        """Let the peer policy know the addresses and routes that the machine has now."""
+        """Follow the machine's addresses and routes, in the peer policy and where the program is attached."""
         try:
-            self._tell_local(self.turn.peers)
+            if self._tell_local(self.turn.peers):
+                self.turn.reconsider_peers()
+                self.kernel.reconsider()
         except (OSError, MemoryError) as error:  # what was known stays true until the next time
+            self._local = None
             self.log.write("warning", f"addresses-unread reason='{error}'")
         self.attacher.follow(self.interfaces, self.kernel.state == ON)
-        self.turn.reconsider_peers()
-        self.kernel.reconsider()
 
     def _apply(self, new: Configuration) -> None:
         credentials, peers = new.credentials(seam.random_bytes), self._peers(new)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BURST = 64
 _FILLED = 8  # wake-ups in a row with all that was asked for, before more is read at once
-_LONGEST_WAIT = 30  # seconds; the wall clock is compared at least as often
+LONGEST_WAIT = 10  # seconds; media that the kernel carries wakes nobody, and the peer policy has to be followed
 _TRACES = 10  # of defects; more would fill the log
 _RETRY = 5  # seconds until a relay without a port is tried again
 
@@ -39,7 +39,7 @@ class Loop:
         self.poller = seam.Poller()
         self.running = True
         self.unsent = self.failures = 0
-        self.before_wait: "Callable[[], None]" = lambda: None
+        self.before_wait: "Callable[[], int]" = lambda: LONGEST_WAIT  # returns in how many seconds it's wanted again
         self._buffer = bytearray(HEADROOM + seam.DATAGRAM_SIZE + 4)
         self._packet = memoryview(self._buffer)
         self._addresses = seam.Table(seam.address_of)
@@ -74,8 +74,8 @@ class Loop:
         while self.running:
             if self.relays.worn or self.turn.pool.pair_taken:
                 self.relays.renew()
-            self.before_wait()
-            ready = self.poller.wait(self._timeout() if self.running else 0)  # a finished drain has just cleared it
+            longest = self.before_wait()  # a finished drain clears `running` there
+            ready = self.poller.wait(self._timeout(longest) if self.running else 0)
             self.now = seam.clock()
             for handler, events in ready:
                 try:
@@ -100,9 +100,9 @@ class Loop:
         for index in range(len(self.relays.sockets)):
             self.relays.close(index)
 
-    def _timeout(self) -> int:
-        """Return how long to wait, in milliseconds."""
-        seconds = _RETRY if self.relays.worn else _LONGEST_WAIT
+    def _timeout(self, longest: int) -> int:
+        """Return how long to wait, in milliseconds; longest: in seconds, where nothing comes before."""
+        seconds = min(_RETRY, longest) if self.relays.worn else longest
         if self.turn.due:
             seconds = min(seconds, max(self.turn.due - self.now, 0))
         return 1000 * seconds

@@ -92,6 +92,11 @@ def test_what_has_expired_is_not_taken_over(before: Before) -> None:
     assert relay.status()["kernel"]["orphans"] == 0 and before.kernel.flows() == {} and is_free(before.relayed)
 
 
+def test_a_relay_that_leaves_the_kernel_alone_ends_what_was_left(before: Before) -> None:
+    relay = before.restart(kernel="off")
+    assert before.kernel.flows() == {} and relay.command("kernel")["state"] == "off"
+
+
 def test_a_client_that_comes_back_ends_its_orphans(before: Before) -> None:
     relay = before.restart()
     before.client.nonce = b""
@@ -179,11 +184,11 @@ def test_an_ordinary_end_leaves_the_flows_and_says_so(
     assert relay.ended() == 0
     assert kernel.ways() == between(relay, alice, relayed, peer.address)
     (line,) = relay.log("info stopped")
-    assert "kernel-channels=1 for-seconds=" in line and "`edgeturn kernel detach`" in line
+    assert "kernel-channels=1 for-seconds=" in line and "`edgeturn kernel detach -c /" in line
     assert int(line.partition("for-seconds=")[2].partition(" ")[0]) in range(PERMISSION - 30, PERMISSION + 1)
 
 
 def test_an_end_without_channels_promises_none(kernel: Kernel, start: StartRelay) -> None:
     relay = start(**kernel.settings())
     relay.process.terminate()
-    assert relay.ended() == 0 and relay.log("info stopped") == ["info stopped"]
+    assert relay.ended() == 0 and relay.log("info stopped kernel-program=attached hint=")

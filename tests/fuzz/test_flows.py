@@ -243,6 +243,19 @@ class Carrying(RuleBasedStateMachine):
         self.scene.maps.flows.entries = len(self.scene.maps.flows.keys()) + room
         self.full = True
 
+    @precondition(lambda self: self.scene.carrier.channels)
+    @rule(picks=st.sets(picks, min_size=1))
+    def let_deletions_fail(self, picks: set[int]) -> None:
+        """Let the kernel keep some flows that end now, and let go of them a second later."""
+        keys = self.scene.maps.flows.keys()
+        self.scene.stick(*[keys[pick % len(keys)] for pick in picks])
+        for owner in self.server.turn.live_sessions():
+            self.server.turn.end(owner)
+        assert self.scene.bound() == {} and self.scene.carrier.channels == 0
+        self.scene.stick()
+        self.scene.wait(1)
+        self._end_left(lambda key, row: row[3] <= self.server.now)
+
     @precondition(lambda self: self.full)
     @rule()
     def make_room(self) -> None:
@@ -288,6 +301,13 @@ class Carrying(RuleBasedStateMachine):
         else:
             assert rows.items() <= expected.items()
         assert all(twin(key, row) in rows and twin(key, rows[row[:3]]) == key for key, row in rows.items())
+
+    @invariant()
+    def flows_between_relayed_addresses_are_for_packets_from_within(self) -> None:
+        ours = {*RELAY_IPS.values(), *BOUND_IPS.values()}
+        between = [k for k in self.scene.rows() if not k[2] and k[1].rpartition(":")[0].strip("[]") in ours]
+        assert set(between) <= set(self.scene.inside())
+        assert all(key[1].rpartition(":")[0].strip("[]") in ours for key in self.scene.inside())
 
     @invariant()
     def nothing_is_forgotten_in_the_map(self) -> None:

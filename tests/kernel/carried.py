@@ -97,6 +97,22 @@ class Scene:
         assert value is not None
         return flows.read_flow(value).budgets
 
+    def inside(self) -> "list[tuple[str, str, int]]":
+        """Return the keys of the flows that are for packets from within only."""
+        found = []
+        keys = self.maps.flows.keys()
+        for key in keys:
+            value = self.maps.flows.get(key)
+            assert value is not None
+            if flows.read_flow(value).inside:
+                local, remote, channel = flows.read_key(key)
+                found.append((as_text(local), as_text(remote), channel))
+        return sorted(found)
+
+    def stick(self, *keys: "bytes") -> None:
+        """Let the kernel refuse to delete some keys, or from now on none."""
+        self.maps.flows.stuck = set(keys)  # type: ignore[attr-defined]
+
     def ports(self) -> "list[int]":
         """Return the ports whose bits are set."""
         found = []

@@ -8,7 +8,7 @@ from edgeturn.kernel.maps import Maps
 from edgeturn.protocol.limits import Limits
 
 CPUS = 2
-E2BIG = 7
+E2BIG, EBUSY = 7, 16
 
 
 class Imitation:
@@ -17,6 +17,8 @@ class Imitation:
     def __init__(self, kind: int, key_size: int, value_size: int, entries: int) -> None:
         self.kind, self.key_size, self.value_size, self.entries = kind, key_size, value_size, entries
         self.broken = 0  # errno
+        self.no_memory = False  # for what the interpreter has to do with it
+        self.stuck: set[bytes] = set()  # keys that can't be deleted
         self.calls = 0
         self.content: dict[bytes, bytes] = {}
         self._copies = CPUS if kind in bpf.PER_CPU else 1
@@ -38,9 +40,13 @@ class Imitation:
     def delete(self, key: bytes) -> bool:
         self._called(key)
         assert self.kind == bpf.HASH
+        if key in self.stuck:
+            raise OSError(EBUSY)
         return self.content.pop(key, None) is not None
 
     def keys(self) -> "list[bytes]":
+        if self.broken:
+            raise OSError(self.broken)
         return list(self.content)
 
     def by_hand(self, key: bytes, value: bytes) -> None:
@@ -54,6 +60,8 @@ class Imitation:
     def _called(self, key: bytes) -> None:
         assert len(key) == self.key_size
         self.calls += 1
+        if self.no_memory:
+            raise MemoryError
         if self.broken:
             raise OSError(self.broken)
 

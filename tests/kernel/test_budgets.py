@@ -120,8 +120,8 @@ def test_a_flow_has_the_cells_that_limit() -> None:
 def test_rates_go_to_the_map_and_back() -> None:
     own = Budgets(3)
     own.set_rate(1, 1000)
-    cells = Imitation(ARRAY, 4, BUDGET_SIZE, 3)
-    made = shared(own, cells)  # type: ignore[arg-type]
+    cells = Imitation(ARRAY, 4, BUDGET_SIZE, 5)  # of a relay that may be larger
+    made = shared(own, cells, 3)  # type: ignore[arg-type]
     assert [made.rate(cell) for cell in range(3)] == [0, 1000, 0] and read(cells, 1)[0] == 1000
     back = unshared(made, 3)
     assert [back.rate(cell) for cell in range(3)] == [0, 1000, 0] and not isinstance(back, SharedBudgets)

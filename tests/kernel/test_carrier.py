@@ -5,8 +5,11 @@ It runs on both interpreters: `micropython tests/micropython.py tests/kernel/tes
 
 from edgeturn.kernel.bpf import index
 from edgeturn.kernel.counters import NONE, Places
+from edgeturn.kernel.flows import key
 from edgeturn.protocol import stun
+from edgeturn.protocol.address import format as as_text
 from edgeturn.protocol.address import parse
+from edgeturn.protocol.limits import Limits
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Allocation
 from edgeturn.relay.traffic import Traffic
@@ -23,6 +26,7 @@ from tests.core.dialogue import (
     credentials,
 )
 from tests.kernel.carried import LISTENERS, Scene
+from tests.kernel.imitation import imitate
 
 HOUR = (stun.LIFETIME, b"\0\0\x0e\x10")
 ALICE, BOB = "1.1.1.1:1000", "1.1.1.2:1000"
@@ -149,6 +153,19 @@ def test_relay_to_relay_ends_on_both_sides() -> None:
     assert made.rows() == {} and made.carrier.channels == 0
 
 
+def test_only_flows_between_relayed_addresses_are_for_packets_from_within() -> None:
+    for nat in (False, True):
+        made = Scene(Server(max_allocations=4, nat=nat)).start()
+        alice, bob = made.server.client(source=ALICE), made.server.client("bob", BOB)
+        first, second = alice.relayed(), bob.relayed()
+        assert alice.bind(0x4000, second) == 0 and bob.bind(0x4000, first) == 0
+        assert alice.bind(0x4001, PEER) == 0 and bob.bind(0x4001, OTHER) == 0
+        own = {as_text(relay.address) for relay in made.server.turn.pool.relays if relay.allocation}
+        assert len(own) == 2 and len(made.rows()) == 8
+        assert made.inside() == sorted([key for key in made.rows() if key[0] in own and key[1] in own])
+        assert len(made.inside()) == 2
+
+
 # What fails.
 
 
@@ -192,6 +209,87 @@ def test_what_can_no_longer_be_deleted_keeps_its_place() -> None:
     made.maps.flows.broken = EPERM  # type: ignore[attr-defined]
     assert alice.refresh(0).code == 0
     assert made.carrier.channels == 0 and not made.carrier._places.claim(place)
+
+
+def keys_of(made: Scene, relayed: str, source: str = ALICE, number: int = 0x4000) -> "tuple[bytes, bytes]":
+    """Return the keys of a channel's flows."""
+    return key(parse(LISTENERS[0]), parse(source), number), key(parse(relayed), parse(PEER), 0)
+
+
+def test_a_flow_that_cannot_be_deleted_does_not_keep_the_other_and_is_deleted_later() -> None:
+    for which in (0, 1):
+        made = scene()
+        alice, relayed = talking(made)
+        place = owner_of(made).channels[0x4000].place
+        stuck = keys_of(made, relayed)[which]
+        made.stick(stuck)
+        assert alice.refresh(0).code == 0
+        assert made.maps.flows.keys() == [stuck] and made.carrier.channels == 0 and made.carrier.failures == 1
+        made.wait(1)
+        assert made.server.turn.due == made.server.now + 1 and made.carrier.failures == 1
+        assert not made.carrier._places.claim(place)
+        made.stick()
+        made.wait(1)
+        assert made.maps.flows.keys() == [] and made.carrier._places.claim(place)
+        assert made.server.turn.due == 0
+
+
+def test_a_flow_that_could_not_be_deleted_gives_way_to_the_next_at_its_key() -> None:
+    made = scene(default_lifetime=3000)
+    alice, relayed = talking(made)
+    place = owner_of(made).channels[0x4000].place
+    made.stick(*keys_of(made, relayed))
+    made.wait(300)  # the permission has ended
+    assert made.carrier.channels == 0 and len(made.maps.flows.keys()) == 2
+    assert alice.bind(0x4000, PEER) == 0
+    assert owner_of(made).channels[0x4000].place != place and made.carrier._places.claim(place)
+    made.stick()
+    made.wait(1)
+    assert made.rows() == made.bound() and len(made.rows()) == 2
+
+
+def test_no_memory_fails_nothing_and_nobody_inherits_a_place() -> None:
+    made = scene()
+    alice, _ = talking(made)
+    channel = owner_of(made).channels[0x4000]
+    made.maps.flows.no_memory = True  # type: ignore[attr-defined]
+    assert alice.refresh(0).code == 0
+    assert (channel.place, channel.written_until, made.carrier.channels) == (NONE, 0, 0) and made.carrier.failures
+    bob, _ = talking(made, BOB)
+    assert made.carrier.channels == 0 and bob.channel(0x4000, b"up") is not None
+    made.maps.flows.no_memory = False  # type: ignore[attr-defined]
+    made.wait(1)
+    assert made.maps.flows.keys() == [] and bob.permit(PEER) == 0 and made.rows() == made.bound() != {}
+
+
+def test_a_place_that_could_not_be_zeroed_counts_for_nobody() -> None:
+    made = scene()
+    alice, relayed = talking(made)
+    made.count(made.counter(relayed, PEER, 0), 20, 3000, START)
+    alice.refresh(0)
+    made.maps.counters.set = no_set  # type: ignore[method-assign]
+    for number in range(15):
+        bob = made.server.client("bob", f"1.1.1.2:{1000 + number}")
+        bob.relayed()
+        assert bob.bind(0x4000, PEER) == 0
+        assert owner_of(made, f"1.1.1.2:{1000 + number}").kernel_packets == 0
+        bob.refresh(0)
+    assert made.carrier.failures == 15 and sum([made.carrier._places.take() != NONE for _ in range(20)]) == 16
+
+
+def no_set(key: bytes, value: bytes) -> None:
+    raise OSError(EPERM)
+
+
+def test_larger_maps_than_needed_are_used() -> None:
+    server = Server(max_allocations=2)
+    larger = Limits()
+    larger.max_allocations = 5
+    made = Scene(server, imitate(larger)).start()
+    talking(made)
+    assert made.rows() == made.bound() != {} and made.shares()
+    made.carrier.stop()
+    assert not made.shares() and made.maps.flows.keys() == []
 
 
 # Counting.
@@ -240,7 +338,10 @@ def test_a_place_is_zeroed_before_somebody_gets_it() -> None:
     counter = made.counter(relayed, PEER, 0)
     made.count(counter, 20, 3000, START)
     alice.refresh(0)
-    talking(made, BOB)
+    while made.carrier._places._next // 2 * 2 != counter // 2 * 2:  # places come round
+        made.carrier._places.give(made.carrier._places.take())
+    bobs = talking(made, BOB)[1]
+    counter = made.counter(bobs, PEER, 0)
     assert set(made.maps.counters.get(index(counter)) or b"x") == {0}
     assert Traffic(owner_of(made, BOB), made.carrier).kernel_packets == 0
 
@@ -255,6 +356,15 @@ def test_places_are_each_given_once() -> None:
         assert places.claim(count) and not places.claim(count) and places.take() == NONE, count
         places.give(1)
         assert places.take() == 1, count
+
+
+def test_a_place_is_given_again_when_all_others_were() -> None:
+    for count in (1, 7, 8, 9, 20):
+        places = Places(count)
+        for turn in range(3 * count):
+            place = places.take()
+            assert place == turn % count + 1, count
+            places.give(place)
 
 
 # Ports.

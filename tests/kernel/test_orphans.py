@@ -154,6 +154,78 @@ def test_nobody_may_bind_a_channel_to_an_orphans_address() -> None:
     assert carol.bind(0x4000, relayed[0]) == 403
 
 
+class Judge(Peers):
+    """A policy that counts how often it's asked."""
+
+    asked = 0
+
+    def denies_transport(self, address: bytes, relayed: "dict[bytes, int]") -> "str | None":
+        self.asked += 1
+        return super().denies_transport(address, relayed)
+
+
+def test_nobody_is_judged_anew_where_others_end() -> None:
+    old, _ = before()
+    made = after(old).start()
+    judge = Judge()
+    made.server.turn.peers = judge
+    made.carrier.orphans.end_client(parse(LISTENERS[0]), parse(ALICE), judge)
+    made.wait(300)
+    assert made.carrier.orphans.count == 0 and made.maps.flows.keys() == [] and judge.asked == 0
+
+
+def test_flows_between_relayed_addresses_stay_for_packets_from_within() -> None:
+    for flag in (True, False):  # as they are, and as a relay wrote them that knew nothing of it
+        old = Scene(Server(max_allocations=4)).start()
+        alice, bob = old.server.client(source=ALICE), old.server.client("bob", BOB)
+        first, second = alice.relayed(), bob.relayed()
+        assert alice.bind(0x4000, second) == 0 and bob.bind(0x4000, first) == 0 and alice.bind(0x4001, PEER) == 0
+        if not flag:
+            key = flows.key(parse(first), parse(second), 0)
+            flow = flows.read_flow(old.maps.flows.get(key) or b"")
+            flow.inside = False
+            old.maps.flows.set(key, flow.pack())
+        made = after(old).start()
+        assert made.inside() == (sorted([(first, second, 0), (second, first, 0)]) if flag else [(second, first, 0)])
+        assert made.carrier.orphans.count == (3 if flag else 2)
+
+
+def test_an_address_is_held_until_the_last_flow_is_gone() -> None:
+    for what in ("expiry", "policy", "client"):
+        old, relayed = before()
+        made = after(old).start()
+        stuck = flows.key(parse(relayed[0]), parse(PEER), 0)
+        made.stick(stuck)
+        if what == "expiry":
+            made.wait(200)
+        elif what == "client":
+            made.server.client(source=ALICE).relayed()
+        else:
+            made.server.turn.peers = Peers((), ["8.8.8.8", "9.9.9.9"])
+            made.carrier.reconsider()
+        left = [key for key in made.maps.flows.keys() if flows.read_key(key)[0] == parse(relayed[0])]  # noqa: SIM118
+        assert left == [stuck] and relayed[0] in made.held and made.carrier.failures == 1, what
+        port = int(relayed[0].rpartition(":")[2])
+        assert port in made.ports()
+        made.stick()
+        made.wait(1)
+        assert stuck not in made.maps.flows.keys() and relayed[0] not in made.held, what  # noqa: SIM118
+        assert port not in made.ports() and made.carrier.failures == 1, what
+
+
+def test_a_client_whose_orphans_could_not_be_ended_has_its_new_flows_alone() -> None:
+    old, relayed = before()
+    made = after(old).start()
+    stuck = flows.key(parse(LISTENERS[0]), parse(ALICE), 0x4000)
+    made.stick(stuck)
+    alice = made.server.client(source=ALICE)
+    alice.relayed()
+    assert alice.bind(0x4000, PEER) == 0 and made.held == relayed[1:]
+    made.stick()
+    made.wait(1)
+    assert all(made.rows().get(key) == row for key, row in made.bound().items()) and len(made.rows()) == 4
+
+
 def test_halves_and_strangers_flows_are_deleted() -> None:
     one, other, relayed = parse(LISTENERS[0]), parse(ALICE), parse(f"{RELAY_IPS[1]}:50000")
     peer = parse(PEER)
