@@ -72,7 +72,7 @@ class Daemon:
         self.listeners = self._listen()  # first: a relay's random port mustn't be one that is listened on
         self.listening = list(self.listeners.values())
         self._open_relays()
-        self._reload_wanted = False
+        self._reload_wanted, self._second = False, -1
         self._control: "Control | None" = None
         self._catch_signals()
 
@@ -239,11 +239,9 @@ class Daemon:
 
     def _before_wait(self) -> int:
         """Do what is due, whatever comes in; return in how many seconds that is again."""
-        self.turn.authenticator.wall_offset = seam.wall() - self.loop.now
-        if self.loop.now - self._interfaces_read_at >= LONGEST_WAIT:
-            self._follow_addresses()
-            self.kernel.look()
-        self.kernel.tick(self.loop.now)
+        if self.loop.now != self._second:
+            self._second = self.loop.now
+            self._each_second()
         if self._reload_wanted:
             self._reload_wanted = False
             self.reload_file()
@@ -251,6 +249,14 @@ class Daemon:
             self.log.write("info", "drained")
             self.stop()
         return max(self._interfaces_read_at + LONGEST_WAIT - self.loop.now, 1)
+
+    def _each_second(self) -> None:
+        """Do what needn't be looked after at each wake-up, which under load is for each packet."""
+        self.turn.authenticator.wall_offset = seam.wall() - self.loop.now
+        if self.loop.now - self._interfaces_read_at >= LONGEST_WAIT:
+            self._follow_addresses()
+            self.kernel.look()
+        self.kernel.tick(self.loop.now)
 
     def _follow_addresses(self) -> None:
         """Follow the machine's addresses and routes, in the peer policy and where the program is attached."""
