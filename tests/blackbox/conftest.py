@@ -8,9 +8,9 @@ from typing import Protocol
 
 import pytest
 
-from tests.blackbox.client import Client, Peer
+from tests.blackbox.client import CHANNEL, Client, Peer
 from tests.blackbox.kernel import Kernel
-from tests.blackbox.relay import HOST, Relay, Settings, Value
+from tests.blackbox.relay import HOST, Address, Relay, Settings, Value
 
 
 class StartRelay(Protocol):
@@ -94,3 +94,21 @@ def kernel(empty: Kernel) -> Kernel:
     """A kernel with the maps of a relay of the usual size."""
     empty.create()
     return empty
+
+
+class Bind(Protocol):
+    """Start a relay that uses the maps; return it, a client, its peer on a channel, the client's relayed address."""
+
+    def __call__(self, maps: Kernel, **settings: Value) -> tuple[Relay, Client, Peer, Address]: ...
+
+
+@pytest.fixture
+def bound(start: StartRelay, new_client: NewClient, new_peer: NewPeer) -> Bind:
+    def bind(maps: Kernel, **settings: Value) -> tuple[Relay, Client, Peer, Address]:
+        relay = start(**maps.settings(**settings))
+        alice, peer = new_client(relay), new_peer()
+        relayed = alice.allocate().relayed[0]
+        assert alice.bind(CHANNEL, peer.address) == 0
+        return relay, alice, peer, relayed
+
+    return bind

@@ -15,7 +15,7 @@ from edgeturn.kernel.bpf import index
 from edgeturn.kernel.flows import SECOND
 from edgeturn.relay.passwd import find_user
 from tests.blackbox.client import CHANNEL, WANT_IPV6, Client, pack
-from tests.blackbox.conftest import NewClient, NewPeer, StartRelay
+from tests.blackbox.conftest import Bind, NewClient, NewPeer, StartRelay
 from tests.blackbox.kernel import ALLOCATIONS, CHANNELS, PERMISSION, Kernel, between
 from tests.blackbox.relay import HOST, HOST6, Relay, until
 
@@ -57,16 +57,11 @@ def test_ipv6_flows(kernel: Kernel, start: StartRelay, new_client: NewClient, ne
     }
 
 
-def test_a_refresh_renews_the_flows(
-    kernel: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
-) -> None:
-    relay = start(**kernel.settings())
-    alice, peer = new_client(relay), new_peer()
-    alice.allocate()
-    assert alice.bind(CHANNEL, peer.address) == 0
+def test_a_refresh_renews_the_flows(kernel: Kernel, bound: Bind) -> None:
+    _, alice, peer, _ = bound(kernel)
     kernel.end_at(1)
-    bound = int(time.monotonic())
-    until(lambda: time.monotonic() >= bound + 1, "the next second: what is refreshed within one isn't written again")
+    second = int(time.monotonic())
+    until(lambda: time.monotonic() >= second + 1, "the next second: what is refreshed within one isn't written again")
     before = int(time.monotonic())
     assert alice.permit(peer.address) == 0
     (expires,) = kernel.expires()
@@ -140,13 +135,8 @@ def test_what_the_kernel_carried_is_counted(
     assert relay.status()["traffic"] == counts
 
 
-def test_a_session_is_idle_since_its_last_packet(
-    kernel: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
-) -> None:
-    relay = start(**kernel.settings())
-    alice, peer = new_client(relay), new_peer()
-    relayed = alice.allocate().relayed[0]
-    assert alice.bind(CHANNEL, peer.address) == 0
+def test_a_session_is_idle_since_its_last_packet(kernel: Kernel, bound: Bind) -> None:
+    relay, alice, peer, relayed = bound(kernel)
     until(lambda: relay.sessions()[0]["idle_seconds"] >= 2, "idle time")
     kernel.count((relayed, peer.address, 0), 1, 1)
     assert relay.sessions()[0]["idle_seconds"] <= 1
@@ -159,13 +149,8 @@ def test_a_session_is_idle_since_its_last_packet(
 # Rates.
 
 
-def test_rates_bind_in_the_kernel_and_in_python_together(
-    kernel: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
-) -> None:
-    relay = start(**kernel.settings(bandwidth=3000, user_bandwidth=4000, total_bandwidth=5000))
-    alice, peer = new_client(relay), new_peer()
-    relayed = alice.allocate().relayed[0]
-    assert alice.bind(CHANNEL, peer.address) == 0
+def test_rates_bind_in_the_kernel_and_in_python_together(kernel: Kernel, bound: Bind) -> None:
+    relay, alice, peer, relayed = bound(kernel, bandwidth=3000, user_bandwidth=4000, total_bandwidth=5000)
     own, account, total = kernel.flows()[relay.server(), alice.address, CHANNEL].budgets
     assert kernel.flows()[relayed, peer.address, 0].budgets == (own + 1, account + 1, total + 1)
     assert [kernel.cell(each)[0] for each in (own, account, total)] == [3000, 4000, 5000]
@@ -186,13 +171,8 @@ def test_rates_bind_in_the_kernel_and_in_python_together(
     until(again, "a packet in the next second")
 
 
-def test_a_reload_of_rates_is_in_the_kernel_at_once(
-    kernel: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
-) -> None:
-    relay = start(**kernel.settings())
-    alice, peer = new_client(relay), new_peer()
-    alice.allocate()
-    assert alice.bind(CHANNEL, peer.address) == 0
+def test_a_reload_of_rates_is_in_the_kernel_at_once(kernel: Kernel, bound: Bind) -> None:
+    relay, alice, _, _ = bound(kernel)
     key = (relay.server(), alice.address, CHANNEL)
     assert kernel.flows()[key].budgets == (0, 0, 0)
     relay.configure(bandwidth=3000)
@@ -224,13 +204,8 @@ def test_switched_off_nothing_is_opened(kernel: Kernel, start: StartRelay, new_c
     assert kernel.flows() == {} and relay.command("kernel")["state"] == "off" and not relay.log("kernel-path")
 
 
-def test_the_command_takes_up_maps_and_gives_them_up(
-    empty: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
-) -> None:
-    relay = start(**empty.settings())
-    alice, peer = new_client(relay), new_peer()
-    relayed = alice.allocate().relayed[0]
-    assert alice.bind(CHANNEL, peer.address) == 0
+def test_the_command_takes_up_maps_and_gives_them_up(empty: Kernel, bound: Bind) -> None:
+    relay, alice, peer, relayed = bound(empty)
     empty.create()
     answer = relay.command("kernel")
     assert (answer["state"], answer["channels"]) == ("on", 1)
@@ -244,25 +219,15 @@ def test_the_command_takes_up_maps_and_gives_them_up(
     assert peer.receive() == (b"by Python", relayed)
 
 
-def test_the_command_writes_flows_anew(
-    kernel: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
-) -> None:
-    relay = start(**kernel.settings())
-    alice, peer = new_client(relay), new_peer()
-    relayed = alice.allocate().relayed[0]
-    assert alice.bind(CHANNEL, peer.address) == 0
+def test_the_command_writes_flows_anew(kernel: Kernel, bound: Bind) -> None:
+    relay, alice, peer, relayed = bound(kernel)
     kernel.maps.flows.delete(flows.key(pack(relayed), pack(peer.address), 0))
     assert relay.command("kernel")["channels"] == 1
     assert kernel.ways() == between(relay, alice, relayed, peer.address)
 
 
-def test_other_maps_at_the_same_place_are_noticed(
-    kernel: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
-) -> None:
-    relay = start(**kernel.settings())
-    alice, peer = new_client(relay), new_peer()
-    relayed = alice.allocate().relayed[0]
-    assert alice.bind(CHANNEL, peer.address) == 0
+def test_other_maps_at_the_same_place_are_noticed(kernel: Kernel, bound: Bind) -> None:
+    relay, alice, peer, relayed = bound(kernel)
     kernel.remove()
     kernel.create()
     assert kernel.flows() == {}
@@ -303,16 +268,11 @@ def test_another_user_goes_on_writing(
     assert alice.refresh(0).code == 0 and kernel.flows() == {}
 
 
-def test_another_user_takes_up_maps_that_are_its_own(
-    kernel: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
-) -> None:
+def test_another_user_takes_up_maps_that_are_its_own(kernel: Kernel, bound: Bind) -> None:
     for folder in (kernel.pins, *kernel.pins.parents):
         if "pytest-" in str(folder):  # made for this user only
             folder.chmod(0o711)
-    relay = start(**kernel.settings(user="nobody"))
-    alice, peer = new_client(relay), new_peer()
-    alice.allocate()
-    assert alice.bind(CHANNEL, peer.address) == 0
+    relay, _, _, _ = bound(kernel, user="nobody")
     kernel.remove()
     kernel.create()
     os.chmod(kernel.folder, 0o711)

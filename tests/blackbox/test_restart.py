@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.blackbox.client import CHANNEL, Client
-from tests.blackbox.conftest import NewClient, NewPeer, StartRelay
+from tests.blackbox.conftest import Bind, NewClient, NewPeer, StartRelay
 from tests.blackbox.kernel import ALLOCATIONS, PERMISSION, Kernel, between
 from tests.blackbox.relay import HOST, Address, Relay, Value, free_port, until
 
@@ -173,13 +173,8 @@ def test_a_second_relay_does_not_touch_the_flows_of_the_first(
     assert len(kernel.flows()) == 2
 
 
-def test_an_ordinary_end_leaves_the_flows_and_says_so(
-    kernel: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
-) -> None:
-    relay = start(**kernel.settings())
-    alice, peer = new_client(relay), new_peer()
-    relayed = alice.allocate().relayed[0]
-    assert alice.bind(CHANNEL, peer.address) == 0
+def test_an_ordinary_end_leaves_the_flows_and_says_so(kernel: Kernel, bound: Bind) -> None:
+    relay, alice, peer, relayed = bound(kernel)
     relay.process.terminate()
     assert relay.ended() == 0
     assert kernel.ways() == between(relay, alice, relayed, peer.address)

@@ -27,7 +27,6 @@ from edgeturn.protocol.address import parse_ip
 from tests.kernel.lab.topology import HOST, ROUTER, Line, Node
 from tests.kernel.rulesets import FIREWALLS
 from tests.lab.network import CLIENTS, PEERS, wait_until
-from tests.lab.programs import why_no_namespaces
 
 STUN, RELAYED = 3478, 50000
 PORTS = (STUN, RELAYED)
@@ -120,15 +119,6 @@ ROWS = {
     "forwarding is none of it": (table("drop", "", hook="forward"), PORTS, PORTS),
     "output is none of it": (table("drop", "", hook="output"), PORTS, PORTS),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def line() -> Iterator[Line]:
-    lacking = why_no_namespaces()
-    if lacking:
-        pytest.skip(lacking)
-    with Line() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
