@@ -20,7 +20,7 @@ from edgeturn.kernel.ports import Ports
 from edgeturn.kernel.removals import Removals
 from edgeturn.protocol.address import ip_of, port_of
 from edgeturn.protocol.observer import Observer
-from edgeturn.protocol.pool import Channel, Relay
+from edgeturn.protocol.pool import Allocation, Channel, Relay
 from edgeturn.protocol.rates import NOBODY
 from edgeturn.protocol.state import State
 
@@ -70,7 +70,7 @@ class Carrier(Observer):
         self.orphans.adopt(listeners, relay_ips, self._clock())
         self.reconsider()
         for owner in self._state.live_sessions():
-            self.orphans.end_client(self._listeners[owner.via], owner.client, self._state.peers)
+            self._end_orphans(owner)
         self._ports.replace({port_of(each) for each in listeners + self.orphans.relayed()})
         self.rewrite()
 
@@ -130,13 +130,16 @@ class Carrier(Observer):
         owner = relay.allocation
         try:
             if owner is not None:
-                self.orphans.end_client(self._listeners[owner.via], owner.client, self._state.peers)
+                self._end_orphans(owner)
         except (OSError, MemoryError):
             self.failed()
 
     def bound(self, channel: Channel) -> None:
         if channel.place != NONE and channel.written_until == channel.carries_until:
             return  # its permission was refreshed in the same second, with that of another channel
+        owner = channel.relay.allocation
+        if owner is None or owner.via not in self._listeners:
+            return  # what comes by a stream stays in Python
         try:
             if channel.carries_until > self._clock() and self._give_place(channel):
                 self._write(channel)
@@ -154,6 +157,12 @@ class Carrier(Observer):
             self._close_port(relay.address)
 
     # Doing it.
+
+    def _end_orphans(self, owner: Allocation) -> None:
+        """End what is left in the kernel of an earlier allocation of a client."""
+        listener = self._listeners.get(owner.via)
+        if listener is not None:
+            self.orphans.end_client(listener, owner.client, self._state.peers)
 
     def _give_place(self, channel: Channel) -> bool:
         """See to it that a channel has a place; False where there's none left."""
@@ -177,7 +186,7 @@ class Carrier(Observer):
         relay, until, place = channel.relay, channel.carries_until, channel.place
         owner, rates = relay.allocation, self._state.rates
         assert owner is not None
-        self.orphans.end_client(self._listeners[owner.via], owner.client, self._state.peers)  # if that failed before
+        self._end_orphans(owner)  # if that failed before
         up_key, down_key = self._keys(channel)
         up = budgets.in_flow(rates.budgets, rates.up(owner))
         down = budgets.in_flow(rates.budgets, rates.down(owner))

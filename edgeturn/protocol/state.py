@@ -7,6 +7,7 @@ Rule 3: a peer is kept under the address that it has on the wire; `announced` an
 
 from edgeturn.protocol.address import ip_of
 from edgeturn.protocol.limits import Limits
+from edgeturn.protocol.listener import UDP, Listener
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Allocation, Channel, Permission, Pool, Relay
@@ -52,6 +53,7 @@ class State:
         self.pool = Pool(limits, families)
         self.relays = self.pool.relays
         self.rates = self.pool.rates
+        self.listeners: dict[int, Listener] = {}
         self.clients: dict[int, dict[bytes, Allocation]] = {}
         self.relayed: dict[bytes, int] = {}  # live relayed addresses, as bound and as announced
         self.wire_ips: dict[bytes, bytes] = {}  # announced IP address -> bound one, where they differ
@@ -60,9 +62,22 @@ class State:
         self.dropped: dict[str, int] = {}
         self.transactions = Transactions(random(8))
 
-    def listen(self, via: int) -> None:
-        """Note a listener's number."""
-        self.clients.setdefault(via, {})
+    def listen(self, via: int, transport: str = UDP, place: bytes = b"") -> None:
+        """Note a listener: its number, its transport, the port||ip that clients send to."""
+        self.listeners[via] = Listener(via, transport, place)
+        self.clients[via] = {}
+
+    def unlisten(self, via: int) -> None:
+        """Forget a listener; the allocations of its clients end, for nothing could reach them."""
+        for owner in list(self.clients[via].values()):
+            self.end(owner)
+        del self.clients[via], self.listeners[via]
+
+    def closed(self, via: int, source: bytes) -> None:
+        """Note that a client's stream was closed, which ends its allocation (RFC 8656 §3.1)."""
+        owner = self.clients[via].get(source)
+        if owner is not None:
+            self.end(owner)
 
     def opened(self, index: int, address: bytes, announced: bytes, paired: bool = False) -> None:
         """Note that the socket of a relay is open: the port||ip it is bound to, and the one that clients are told.

@@ -169,7 +169,7 @@ class Daemon:
         places = listeners.addresses(self.settings, self.interfaces)
         if not places:
             raise StartError("no address to listen on")
-        return {self.loop.add_listener(_listener(place)): place for place in places}
+        return {self.loop.add_listener(_listener(place), place): place for place in places}
 
     def _open_relays(self) -> None:
         """Open the relay sockets, behind the sockets of what an earlier relay left in the kernel: at other ports."""

@@ -4,10 +4,12 @@ Rule 1: a socket that is ready is read once; under load until it is empty, which
         most BURST times, so that nobody delays the others for long.
 Rule 2: OSError ends here; a datagram that can't be sent is dropped and counted.
 Rule 3: the clock is read once a wake-up.
+Rule 4: what is sent over streams is gathered, and written once all that was ready has been read: `late` is for that.
 """
 
 from edgeturn import seam
 from edgeturn.protocol.limits import HEADROOM
+from edgeturn.protocol.listener import UDP
 from edgeturn.protocol.turn import Turn
 from edgeturn.relay import sockets
 from edgeturn.relay.relays import RelaySockets
@@ -40,20 +42,36 @@ class Loop:
         self.running = True
         self.unsent = self.failures = 0
         self.before_wait: "Callable[[], int]" = lambda: LONGEST_WAIT  # returns in how many seconds it's wanted again
-        self._buffer = bytearray(HEADROOM + seam.DATAGRAM_SIZE + 4)
-        self._packet = memoryview(self._buffer)
+        self.late: "list[Callable[[], object]]" = []  # called once, after all that was ready
+        self.soon: "list[Callable[[], object]]" = []  # called once, in the next turn, which then doesn't wait
+        self.buffer = bytearray(HEADROOM + seam.DATAGRAM_SIZE + 4)  # of what is being read; nothing stays in it
+        self._packet = memoryview(self.buffer)
         self._addresses = seam.Table(seam.address_of)
         self._natives = seam.Table(seam.native)
         self._send: "list[Callable[..., object]]" = [self._send_nothing] * (2 * len(relays.sockets))
         relays.on_open = self._relay_opened
 
-    def add_listener(self, sock: "seam.Socket") -> int:
-        """Serve clients on a bound socket; return the listener's number."""
-        via = len(self._send)
-        self._send.append(sock.sendto)
-        self.turn.listen(via)
+    def add_listener(self, sock: "seam.Socket", place: bytes) -> int:
+        """Serve clients on a UDP socket that is bound to port||ip; return the listener's number."""
+        via = self.open_way(UDP, place, sock.sendto)
         self.poller.register(sock, self._reader(sock, 0, self.turn.client, via))
         return via
+
+    def open_way(self, transport: str, place: bytes, send: "Callable[..., object]") -> int:
+        """Make a listener of which somebody else reads; return its number.
+
+        send(data, native address) takes each answer; OSError where it can't.
+        """
+        first = 2 * len(self.relays.sockets)
+        via = min(set(range(first, len(self._send) + 1)) - set(self.turn.listeners))
+        self._send[via : via + 1] = [send]
+        self.turn.listen(via, transport, place)
+        return via
+
+    def close_way(self, via: int) -> None:
+        """Forget a listener; its number is another's later."""
+        self.turn.unlisten(via)
+        self._send[via] = self._send_nothing
 
     def start_relay(self, index: int) -> None:
         """Serve the peers of a relay that was just given to a client."""
@@ -75,15 +93,30 @@ class Loop:
             if self.relays.worn or self.turn.pool.pair_taken:
                 self.relays.renew()
             longest = self.before_wait()  # a finished drain clears `running` there
-            ready = self.poller.wait(self._timeout(longest) if self.running else 0)
+            ready = self.poller.wait(self._timeout(longest) if self.running and not self.soon else 0)
             self.now = seam.clock()
             for handler, events in ready:
                 try:
                     handler(events)
                 except Exception as error:  # whatever goes wrong there costs one datagram and not the relay
                     self._failed(error)
+            if self.soon or self.late:
+                self._call_postponed()
             if self.turn.due and self.now >= self.turn.due:
                 self.turn.tick(self.now)
+
+    def _call_postponed(self) -> None:
+        soon, self.soon = self.soon, []
+        self._call(soon)
+        late, self.late = self.late, []
+        self._call(late)
+
+    def _call(self, actions: "list[Callable[[], object]]") -> None:
+        for action in actions:
+            try:
+                action()
+            except Exception as error:
+                self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         """Count what escaped a handler: a heap of fixed size that is crowded, or a defect of ours."""
@@ -109,7 +142,7 @@ class Loop:
 
     def _reader(self, sock: "seam.Socket", offset: int, take: "Take", number: int) -> "Handler":
         """Return what reads a socket and hands each datagram to `take`; its names are locals, for it runs for each."""
-        receive = seam.receiver(sock, self._buffer, offset)
+        receive = seam.receiver(sock, self.buffer, offset)
         packet, addresses, natives, send = self._packet, self._addresses, self._natives, self._send
         burst, filled = 1, 0
 
@@ -127,7 +160,7 @@ class Loop:
                     try:
                         send[answer[0]](answer[2], natives[answer[1]])
                     except OSError:
-                        self._deliver(answer)
+                        self.deliver(answer)
             filled += 1
             burst = min(2 * burst, BURST) if filled >= _FILLED else burst
 
@@ -156,9 +189,9 @@ class Loop:
             report = bytes([kind, code]) + information.to_bytes(4, "big")
             answer = self.turn.icmp(index, seam.address_of(destination), report, self.now)
             if answer is not None:
-                self._deliver(answer)
+                self.deliver(answer)
 
-    def _deliver(self, answer: "Datagram") -> None:
+    def deliver(self, answer: "Datagram") -> None:
         """Send, if need be twice: with IP_RECVERR a send may report the error of an earlier one instead of sending."""
         via, destination, data = answer
         for _ in range(2):

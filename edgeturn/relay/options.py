@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULT_PORT = 3478
+TLS_PORT = 5349
+HTTPS_PORT = 443
 _LARGEST = 1 << 30
 _TRUE = ("1", "on", "yes", "true", "enabled")
 _FALSE = ("0", "off", "no", "false", "disabled")
@@ -82,12 +84,16 @@ def choice(words: "tuple[str, ...]") -> "Callable[[str], str]":
     return take
 
 
-def listening(value: str) -> bytes:
-    """Take an address with or without port; the wildcards 0.0.0.0 and :: are expanded later."""
-    try:
-        return address.parse(value, DEFAULT_PORT)
-    except ValueError:
-        raise ValueError("must be an address such as 192.0.2.1:3478 or [2001:db8::1]:3478")
+def place(port: int) -> "Callable[[str], bytes]":
+    """Return the kind that takes an address with or without port; listeners expand the wildcards 0.0.0.0 and ::."""
+
+    def take(value: str) -> bytes:
+        try:
+            return address.parse(value, port)
+        except ValueError:
+            raise ValueError(f"must be an address such as 192.0.2.1:{port} or [2001:db8::1]:{port}")
+
+    return take
 
 
 def ip(value: str) -> bytes:
@@ -179,7 +185,7 @@ OPTIONS = tuple(
         for row in (
             ("relay", "realm", realm, "edgeturn", _LIVE, _ONE,
              "Domain of the credentials; short keeps answers small."),
-            ("relay", "listen", listening, None, _RESTART, _MANY,
+            ("relay", "listen", place(DEFAULT_PORT), None, _RESTART, _MANY,
              "Address and port for clients; every address, port 3478, if none is given."),
             ("relay", "relay_address", ip, None, _RESTART, _MANY,
              "Address that peers see; found by the default routes if none is given."),

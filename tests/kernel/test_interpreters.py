@@ -93,7 +93,7 @@ def test_the_maps_are_imported_without_what_takes_memory() -> None:
 )
 def test_numbers_of_the_system_call(machine: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seam.struct, "calcsize", {"P": 8}.get)
-    assert seam._bpf_number(machine) == number
+    assert seam.bpf_number(machine) == number
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_numbers_of_the_system_call(machine: str, number: int, monkeypatch: pyte
 )
 def test_numbers_of_the_system_call_with_32_bits(machine: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seam.struct, "calcsize", {"P": 4}.get)
-    assert seam._bpf_number(machine) == number
+    assert seam.bpf_number(machine) == number

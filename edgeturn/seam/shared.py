@@ -1,0 +1,52 @@
+"""What both halves of the seam share: numbers of Linux, and what needs no interpreter's help."""
+
+import select
+import socket
+import struct
+import time
+from binascii import b2a_base64, crc32
+
+# The numbers of Linux; MicroPython's socket module has few of them.
+AF_NETLINK, IP_RECVERR, IPV6_RECVERR = 16, 11, 25
+EAGAIN, EMSGSIZE, EADDRINUSE = 11, 90, 98
+NOT_ICMP = 255  # what read_error says of an error that no ICMP message caused
+SIGHUP, SIGINT, SIGTERM = 1, 2, 15
+Socket = socket.socket
+# Beginning of the machine's name, number of the system call bpf on it with 64 and with 32 bits.
+_BPF_NUMBERS = (
+    ("x86_64", 321, 357),
+    ("i", 357, 357),
+    ("a", 280, 386),  # aarch64, arm
+    ("riscv", 280, 280),
+    ("loongarch", 280, 280),
+    ("mips", 5315, 4355),
+    ("s390", 351, 351),
+    ("ppc", 361, 361),
+)
+
+
+def bpf_number(machine: str) -> int:
+    """Return the number of bpf(2) on a machine, 0 where it isn't known; the kernel may have more bits than we have."""
+    for start, number, number_of_32 in _BPF_NUMBERS:
+        if machine.startswith(start):
+            return number if struct.calcsize("P") == 8 else number_of_32
+    return 0
+
+
+def base64(data: bytes) -> bytes:
+    """Return base64 in one line without its end."""
+    return b2a_base64(data)[:-1]
+
+
+def wall() -> int:
+    """Return Unix time in whole seconds."""
+    return int(time.time())
+
+
+_errors = select.poll()
+_errors.register(2, select.POLLOUT)
+
+
+def error_is_writable() -> bool:
+    """Say whether standard error takes something at once: a reader that is stuck or gone must not stop us."""
+    return bool(_errors.poll(0))
