@@ -1,4 +1,9 @@
-"""The interpreter that runs the relay under test is a parameter: `pytest tests/blackbox --interpreter micropython`."""
+"""What runs the relay under test, and what its clients come by, are parameters.
+
+    pytest tests/blackbox --interpreter micropython --transport tls
+
+A test marked `datagrams` is about UDP itself and is left out elsewhere.
+"""
 
 import os
 import sys
@@ -18,8 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what runs the relay under test (EDGETURN_MICROPYTHON names another MicroPython)",
     )
 
+    parser.addoption(
+        "--transport",
+        choices=("udp", "tcp", "tls", "dtls"),
+        default="udp",
+        help="what the clients of the black-box tests come by",
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "datagrams: about UDP between client and relay, and no other transport")
     if config.getoption("--interpreter") == "micropython" and not _micropython().is_file():
         raise pytest.UsageError(f"{_micropython()} is missing: `make micropython` fetches it")
 
@@ -28,6 +41,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def interpreter_name(request: pytest.FixtureRequest) -> str:
     """Return "cpython" or "micropython"."""
     return str(request.config.getoption("--interpreter"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--transport") != "udp":
+        left_out = [item for item in items if item.get_closest_marker("datagrams")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def transport(request: pytest.FixtureRequest) -> str:
+    """Return what clients come by."""
+    return str(request.config.getoption("--transport"))
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ import json  # noqa: E402
 import edgeturn.kernel.carrier  # noqa: E402
 import edgeturn.relay.main  # noqa: E402, F401  (all the code that a relay loads)
 from edgeturn import seam  # noqa: E402
+from edgeturn.protocol.limits import ANSWER_ROOM, Limits  # noqa: E402
 from edgeturn.protocol.pool import reserve  # noqa: E402
 from edgeturn.relay.configuration import Configuration  # noqa: E402
 from edgeturn.relay.daemon import Daemon  # noqa: E402
@@ -55,6 +56,7 @@ config relay
 	list listen 127.0.0.1:0
 	list relay_address 127.0.0.1
 	{second}
+	{streams}
 """
 
 
@@ -66,11 +68,17 @@ def used() -> int:
     return gc.mem_alloc()  # type: ignore[attr-defined, no-any-return]
 
 
-def daemon_bytes(allocations: int, permissions: int, channels: int, families: int) -> int:
+def daemon_bytes(
+    allocations: int, permissions: int, channels: int, families: int, connections: int = 0, peers: int = 0
+) -> int:
     """Return what a daemon takes."""
     before = used()
     second = "list relay_address ::1" if families == 2 else ""
-    text = _TEXT.format(allocations=allocations, permissions=permissions, channels=channels, second=second)
+    streams = f"option max_connections {connections}" if connections else "option tcp 0"
+    streams += f"\n\toption tcp_relay 1\n\toption max_tcp_peers {peers}" if peers else ""
+    text = _TEXT.format(
+        allocations=allocations, permissions=permissions, channels=channels, second=second, streams=streams
+    )
     daemon = Daemon(Configuration(text, "measured"))
     seam.settle()
     size = used() - before
@@ -81,6 +89,19 @@ def daemon_bytes(allocations: int, permissions: int, channels: int, families: in
 def each(permissions: int, channels: int, families: int) -> int:
     """Return what one more allocation takes."""
     many, few = [daemon_bytes(size, permissions, channels, families) for size in (MANY, FEW)]
+    return (many - few) // (MANY - FEW)
+
+
+def connection_bytes() -> int:
+    """Return what one more connection takes, without its buffers."""
+    many, few = [daemon_bytes(1, 1, 1, 1, size) for size in (MANY, FEW)]
+    limits = Limits()
+    return (many - few) // (MANY - FEW) - 2 * limits.stream_buffer - ANSWER_ROOM
+
+
+def tcp_peer_bytes() -> int:
+    """Return what one more TCP connection with a peer takes."""
+    many, few = [daemon_bytes(1, 1, 1, 1, 1, size) for size in (MANY, FEW)]
     return (many - few) // (MANY - FEW)
 
 
@@ -120,6 +141,8 @@ def measure() -> "dict[str, object]":
         "permission": permission,
         "channel": channel,
         "process": process_bytes() - least if _ON_CPYTHON else _OUTSIDE + resident("self", "RssFile"),
+        "connection": connection_bytes(),
+        "tcp_peer": tcp_peer_bytes(),
         "tables": table_steps(),
     }
 
@@ -129,7 +152,7 @@ def process_bytes() -> int:
     import subprocess
     import tempfile
 
-    text = _TEXT.format(allocations=1, permissions=1, channels=1, second="")
+    text = _TEXT.format(allocations=1, permissions=1, channels=1, second="", streams="option tcp 0")
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
         file.write(text + f"\toption control {file.name}.sock\n")
         file.flush()

@@ -15,6 +15,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,6 +88,18 @@ def read_lines(output: str) -> Outcome:
 
 
 _FLOWS = ("carrier", "orphans", "budgets")  # the relay's half of the kernel path
+# What a client may do is the same over each transport; DTLS needs more than MicroPython 1.25.
+_OVER_ALL = ("relaying", "limits", "ports", "bandwidth", "mobility", "redirect")
+_WAYS = (("cpython", "tcp"), ("cpython", "tls"), ("cpython", "dtls"), ("micropython", "tcp"), ("micropython", "tls"))
+
+
+def over(interpreter: str, transport: str) -> Outcome:
+    """Run the black-box tests of what is the same over each transport."""
+    files = [f"tests/blackbox/test_{name}.py" for name in _OVER_ALL]
+    return pytest(f"{interpreter}-{transport}", *files, f"--interpreter={interpreter}", f"--transport={transport}")
+
+
+_NAMES = {"cpython": "CPython", "micropython": "MicroPython"}
 PARTS: tuple[tuple[str, Callable[[], Outcome]], ...] = (
     (f"CPython {platform.python_version()}, all tests", lambda: pytest("cpython", "tests")),
     ("MicroPython, core tests", lambda: bare("tests/core")),
@@ -97,6 +110,7 @@ PARTS: tuple[tuple[str, Callable[[], Outcome]], ...] = (
         "MicroPython, black-box tests",
         lambda: pytest("micropython", "tests/blackbox", "--interpreter=micropython"),
     ),
+    *((f"{_NAMES[name]}, relaying over {way.upper()}", partial(over, name, way)) for name, way in _WAYS),
 )
 
 

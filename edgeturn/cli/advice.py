@@ -15,6 +15,9 @@ UNTRUSTED = "integrity"
 GRANTED = "granted"
 WRONG_PEER = "wrong sender"
 SHARED = "address given twice"
+REFUSED = "can't connect: connection refused"
+NOT_TRUSTED = "its certificate isn't trusted"
+NO_HANDSHAKE = "no TLS handshake"
 
 _CLOSE_IT = "turn its authentication on: an open relay is found and abused within days"
 _REPORT = "report this as a defect of the relay, with the lines of its log around this"
@@ -29,9 +32,36 @@ COMMANDS = (
 
 ROWS = (
     (
+        "connection",
+        REFUSED,
+        "the machine is there, and nothing listens at this port for this transport",
+        "see whether the relay runs{status} and listens there (options `listen`, `listen_tls`, `tcp`, `dtls`)",
+    ),
+    (
+        "connection",
+        NOT_TRUSTED,
+        "a browser or an application wouldn't connect either, unless it was told to trust this certificate",
+        (
+            "serve a certificate of a public authority (ACME) for the name that clients use, with its whole chain; "
+            "`--ca FILE` trusts one of your own, `--insecure` any"
+        ),
+    ),
+    (
+        "connection",
+        NO_HANDSHAKE,
+        "something answers there, but it doesn't speak TLS with us",
+        "see whether `certificate` and `key` are set{status}, and whether another program holds this port",
+    ),
+    (
+        "connection",
+        "",
+        "nothing answers at this address and port",
+        "see whether the relay runs{status}; open the port in the firewall, for TCP where it is TCP or TLS",
+    ),
+    (
         "Binding",
         SILENT,
-        "nothing answers at this address and port over UDP",
+        "nothing answers at this address and port",
         (
             "see whether the relay runs{status} and listens there (option `listen`); open the "
             "port for UDP in the firewall"
@@ -143,8 +173,8 @@ class Advice:
         }
 
     def find(self, step: str, happened: str) -> tuple[str, str]:
-        """Return what a failure means and what to do."""
+        """Return what a failure means and what to do; what happened may go on behind the words of a row."""
         for row_step, row_happened, meaning, action in ROWS:
-            if row_step in ("", step) and row_happened in ("", happened):
+            if row_step in ("", step) and happened.startswith(row_happened):
                 return meaning, action.format_map(self._commands)
         raise AssertionError

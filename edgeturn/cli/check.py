@@ -1,29 +1,34 @@
-"""`edgeturn check`: test a running relay as a client would, over real UDP, from the outside in."""
+"""`edgeturn check`: test a running relay as a client would, over each of its transports, from the outside in."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from edgeturn.cli import addresses, advice, ice, place, uri
+from edgeturn.cli import addresses, advice, certificate_report, external_report, ice, place, ports, resolve, uri
+from edgeturn.cli.certificate_report import WARNED
 from edgeturn.cli.failure import FAULT, Wrong
 from edgeturn.cli.ice import Login
 from edgeturn.cli.output import json_option, print_json
-from edgeturn.cli.probe import FAILED, PASSED, SKIPPED, Probe, Result
+from edgeturn.cli.probe import FAILED, PASSED, SKIPPED, Probe, Report, Result
+from edgeturn.cli.way import Server, Trust
 from edgeturn.protocol import address
+from edgeturn.relay.configuration import Configuration
 
-_MARKS = {PASSED: ("✓", "green"), FAILED: ("✗", "red"), SKIPPED: ("–", "yellow")}
+_MARKS = {PASSED: ("✓", "green"), FAILED: ("✗", "red"), SKIPPED: ("–", "yellow"), WARNED: ("!", "yellow")}
 
 _HELP = """Test a running relay as a client would.
 
-Without URI: the relay of the configuration file, at each family's address that most clients reach.
-With URI: any TURN or STUN server.
+Without URI: the relay of the configuration file, at each family's address that most clients reach, over each transport.
+With URI: any TURN or STUN server; what the URI leaves open, SRV records say (RFC 5928).
 
 \b
 Examples:
   edgeturn check
   edgeturn check -c ./my.conf --json
   edgeturn check turn:turn.example.org --user alice --password s3cret
+  edgeturn check "turns:turn.example.org?transport=tcp" --secret one-shared-secret
   edgeturn check stun:192.0.2.1:3478
 
 Ends with 0 if every step passed, with 3 if one failed; a step that doesn't apply is skipped and says why.
@@ -35,19 +40,30 @@ Ends with 0 if every step passed, with 3 if one failed; a step that doesn't appl
 @click.option("-u", "--user", help="Username, for a URI.")
 @click.option("-p", "--password", help="Password of that user.")
 @click.option("-s", "--secret", help="Instead of both: the shared secret of time-limited credentials.")
+@click.option("--ca", type=click.Path(path_type=Path), help="Trust certificates signed by those of this file, too.")
+@click.option("--insecure", is_flag=True, help="Trust any certificate.")
 @place.with_file
 @json_option
 def check_command(
-    server: str | None, user: str | None, password: str | None, secret: str | None, file: Path, as_json: bool
+    server: str | None,
+    user: str | None,
+    password: str | None,
+    secret: str | None,
+    ca: Path | None,
+    insecure: bool,
+    file: Path,
+    as_json: bool,
 ) -> None:
     """Check what is named."""
     login: Login | None
     given = _given(user, password, secret)
     if server is None:
-        servers, login, relays = _from_file(file, given)
+        servers, login, relays = _from_file(file, given, Trust(ca, insecure))
     else:
         parsed = uri.parse(server)
-        servers, login, relays = uri.resolve(parsed), given, parsed.turn
+        found = resolve.resolve(parsed)
+        servers = [Server(each.place, each.transport, each.name, Trust(ca, insecure)) for each in found]
+        login, relays = given, parsed.relays
         if relays and given is None:
             raise Wrong(f"{server} needs a login: --user and --password, or --secret.")
     results = _run(servers, login, relays, file if server is None else None, as_json)
@@ -63,15 +79,18 @@ def _given(user: str | None, password: str | None, secret: str | None) -> Login 
     return Login(user, password) if user is not None and password is not None else None
 
 
-def _from_file(file: Path, given: Login | None) -> tuple[list[bytes], Login, bool]:
+def _from_file(file: Path, given: Login | None, trust: Trust) -> tuple[list[Server], Login, bool]:
     settings = place.read(file)
     login = given or ice.login(settings, "check", ice.SHORT_LIFETIME)
     if login is None:
         raise Wrong(f"{file} has no secret and no user with a password; give --user and --password.")
-    return addresses.best(settings), login, True
+    own = settings.text("certificate")
+    if own and not trust.file and os.access(own, os.R_OK):  # what clients think of it is judged by itself
+        trust = Trust(Path(own), trust.anything)
+    return addresses.servers(settings, trust), login, True
 
 
-def _run(servers: list[bytes], login: Login | None, relays: bool, file: Path | None, as_json: bool) -> list[Result]:
+def _run(servers: list[Server], login: Login | None, relays: bool, file: Path | None, as_json: bool) -> list[Result]:
     """Run every step at each address of a server; file is its configuration where it is one of our own."""
     results: list[Result] = []
     advise = advice.Advice(file)
@@ -81,15 +100,33 @@ def _run(servers: list[bytes], login: Login | None, relays: bool, file: Path | N
         if not as_json:
             _print(result)
 
+    for result in [] if file is None else _of_the_machine(place.read(file), file):
+        tell(result)
+    _judge_certificate(file, tell, as_json)
     for server in servers:
         if not as_json:
-            click.secho(f"{address.format(server)} over UDP", bold=True)
+            click.secho(f"{address.format(server.place)} over {server.transport.upper()}", bold=True)
+        for result in certificate_report.of_server(server) if file is None else ():
+            tell(result)
         Probe(server, login, relays, advise, tell).run()
     if as_json:
         print_json({"passed": _count(results, FAILED) == 0, "steps": [asdict(result) for result in results]})
     else:
         _sum_up(results)
     return results
+
+
+def _of_the_machine(settings: Configuration, file: Path) -> list[Result]:
+    return ports.report(settings, file) + external_report.report(settings, file)
+
+
+def _judge_certificate(file: Path | None, tell: Report, as_json: bool) -> None:
+    """Judge the certificate that a configuration names."""
+    results = certificate_report.of_files(place.read(file)) if file is not None else []
+    if results and not as_json:
+        click.secho("Certificate", bold=True)
+    for result in results:
+        tell(result)
 
 
 def _print(result: Result) -> None:
@@ -102,7 +139,8 @@ def _print(result: Result) -> None:
 
 
 def _sum_up(results: list[Result]) -> None:
-    counts = ", ".join(f"{_count(results, state)} {state}" for state in (PASSED, FAILED, SKIPPED))
+    states = (PASSED, FAILED, SKIPPED) + ((WARNED,) if _count(results, WARNED) else ())
+    counts = ", ".join(f"{_count(results, state)} {state}" for state in states)
     if _count(results, FAILED):
         click.echo(f"It doesn't work yet: {counts}.")
     else:

@@ -1,4 +1,4 @@
-"""A TURN client over UDP, as small as `check` needs it: one request at a time, retransmitted, its answer verified.
+"""A TURN client, as small as `check` needs it: one request at a time, retransmitted over UDP, its answer verified.
 
 Rule 1: a client proves itself by RFC 8489 §9.2.5: SHA-256 where it is offered, MD5 elsewhere or where that is wanted.
 Rule 2: what arrives beside an answer is kept for receive().
@@ -6,19 +6,17 @@ Rule 3: no answer is Silent, an error Refused, an answer that can't be trusted U
 """
 
 import os
-import socket
 import time
 from collections import deque
 from dataclasses import dataclass
 
 from edgeturn.cli.ice import Login
+from edgeturn.cli.way import Server, connect
 from edgeturn.protocol import address, stun
 from edgeturn.protocol.credentials import MD5, SHA256, long_term_key
 from edgeturn.protocol.nonce import PASSWORD_ALGORITHMS_BIT, features_of
-from edgeturn.seam import native
 
 _WAITS = (0.3, 0.6, 1.2)  # seconds: RFC 8489 §6.2.1 in short, somebody waits for the result
-_LARGEST = 65536
 _UDP = b"\x11\0\0\0"
 _SHA256_VALUE = SHA256.to_bytes(2, "big") + bytes(2)
 
@@ -52,8 +50,8 @@ class Received:
 class Client:
     """One 5-tuple to a server."""
 
-    def __init__(self, server: bytes, login: Login | None = None, algorithm: int = 0) -> None:
-        """Take the server's port||ip, how to prove oneself, and the password algorithm if not the best offered."""
+    def __init__(self, server: Server, login: Login | None = None, algorithm: int = 0) -> None:
+        """Take the server, how to prove oneself, and the password algorithm if not the best offered; NoWay."""
         self.login = login
         self.algorithm = algorithm
         self.offered: list[int] = [MD5]
@@ -61,12 +59,12 @@ class Client:
         self._key = b""
         self._integrity = stun.MESSAGE_INTEGRITY
         self._waiting: deque[Received] = deque()
-        self._socket = socket.socket(socket.AF_INET if len(server) == 6 else socket.AF_INET6, socket.SOCK_DGRAM)
-        self._socket.connect(native(server))
+        self._way = connect(server)
+        self.about = self._way.about
 
     def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
+        """Close the way to the server."""
+        self._way.close()
 
     # Requests.
 
@@ -135,11 +133,11 @@ class Client:
         """Send data to a peer by a Send indication."""
         transaction = stun.COOKIE + os.urandom(12)
         attributes = [(stun.XOR_PEER_ADDRESS, stun.encode_xor_address(peer, transaction)), (stun.DATA, data)]
-        self._socket.send(stun.encode(stun.SEND | stun.INDICATION, transaction, attributes))
+        self._way.send(stun.encode(stun.SEND | stun.INDICATION, transaction, attributes))
 
     def send_channel(self, channel: int, data: bytes) -> None:
         """Send data by a channel."""
-        self._socket.send(channel.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data)
+        self._way.send(channel.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data)
 
     def receive(self, seconds: float) -> Received | None:
         """Return the next data from a peer, None where none came in time."""
@@ -154,7 +152,7 @@ class Client:
     # Inside.
 
     def _exchange(self, datagram: bytes, transaction: bytes) -> stun.Message:
-        for seconds in _WAITS:
+        for seconds in _WAITS if self._way.repeats else (sum(_WAITS),):
             ends = time.monotonic() + seconds
             if not self._write(datagram):
                 break
@@ -165,23 +163,19 @@ class Client:
         raise Silent
 
     def _write(self, datagram: bytes) -> bool:
-        """Send; False where the other side says that nobody listens."""
+        """Send; False where the other side says that nobody listens for datagrams."""
         try:
-            self._socket.send(datagram)
+            self._way.send(datagram)
         except OSError:
+            if not self._way.repeats:
+                raise
             return False
         return True
 
     def _read(self, ends: float) -> bytes | None:
-        """Return the next datagram before a time."""
+        """Return the next message before a time."""
         left = ends - time.monotonic()
-        if left <= 0:
-            return None
-        self._socket.settimeout(left)
-        try:
-            return self._socket.recv(_LARGEST)
-        except OSError:
-            return None
+        return self._way.receive(left) if left > 0 else None
 
     def _keep(self, datagram: bytes) -> stun.Message | None:
         """Keep data that arrived; return a response."""

@@ -174,7 +174,7 @@ def reference(form: str, as_json: bool) -> None:
 
 def _print_text() -> None:
     for kind in options.section_kinds():
-        click.echo(f"config {kind}" + (" 'NAME'" if kind == "user" else ""))
+        click.echo(f"config {kind}" + ("" if kind == "relay" else " 'NAME'"))
         for option in _of(kind):
             default = "" if option.default is None else f" = {option.default}"
             click.echo(f"  {_keyword(option)} {option.name}{default}  (applied on {_applied(option)})")

@@ -33,9 +33,10 @@ _NO_NF_TABLES = (
 def firewall_command() -> None:
     """Open the relay's ports in nftables, and find what else is in the way.
 
-    A table of our own accepts and counts what clients send to the listening ports, and what peers send to the ports
-    that are relayed now: the relay adds and removes those by itself. What another table drops stays dropped; that is
-    found, with the commands that open it there. Packets that the kernel path carries pass no firewall.
+    A table of our own accepts and counts what clients send to the listening ports, over UDP and where the relay serves
+    TCP and TLS over TCP, and what peers send to the ports that are relayed now: the relay adds and removes those by
+    itself. Peers get in over TCP with option `tcp_relay`. What another table drops stays dropped; that is found, with
+    the commands that open it there. Packets that the kernel path carries pass no firewall.
 
     \b
     Examples:
@@ -104,11 +105,11 @@ def _open(link: "Tables", settings: Configuration) -> str:
     """Make the table and let the relay fill it; return why it can't, "" where it can."""
     from edgeturn.kernel.firewall import own, ways
 
-    table, listening = instance(settings.text("control")), ways.listening_ports(settings)
+    table, wanted = instance(settings.text("control")), ways.opened(settings)
     if own.read_table(link, table) is None:
-        own.open_table(link, table, listening, None)
+        own.open_table(link, table, wanted, None)
     why_not = _refill(settings)
-    own.open_table(link, table, listening, ways.relay_ports(settings) if why_not else None)
+    own.open_table(link, table, wanted, ways.relay_ports(settings) if why_not else None)
     return why_not
 
 

@@ -10,13 +10,27 @@ from edgeturn.cli import place, remedies
 from edgeturn.cli.output import bytes_text, counted, print_table, wrapped
 from edgeturn.cli.remedies import Remedy
 from edgeturn.kernel.firewall import own, ways
-from edgeturn.kernel.firewall.own import CLIENTS, PEERS, RANGE, Opened
+from edgeturn.kernel.firewall.own import (
+    CLIENTS,
+    CLIENTS_TCP,
+    EVERY,
+    LISTENING,
+    LISTENING_TCP,
+    PEERS,
+    PEERS_TCP,
+    RANGE,
+    RANGE_TCP,
+    RULES,
+    Opened,
+)
 from edgeturn.kernel.firewall.passage import Obstacle
 from edgeturn.kernel.firewall.ruleset import Ruleset
 from edgeturn.kernel.firewall.tables import Tables
 from edgeturn.kernel.firewall.ways import ANSWERS, CLOSED, OPEN, PARTLY, Trial
 from edgeturn.kernel.maps import instance
+from edgeturn.kernel.netfilter import RELAYED
 from edgeturn.protocol import address
+from edgeturn.protocol.listener import TCP, UDP
 from edgeturn.relay.configuration import Configuration
 
 _LEGACY = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
@@ -41,9 +55,10 @@ class Report:
             "table": self.table,
             "open": opened is not None,
             "listening_ports": opened.listening if opened else [],
+            "listening_tcp_ports": opened.listening_tcp if opened else [],
             "relayed_ports": [_live(*each) for each in sorted(opened.relayed.items())] if opened else [],
             "range": opened.ports if opened else None,
-            "counters": {name: asdict(each) for name, each in opened.counters.items()} if opened else {},
+            "counters": _counters(opened) if opened else {},
             "ways": [_way(trial) for trial in self.trials],
             "remedies": [asdict(remedy) for remedy in self.remedies],
             "legacy_iptables": self.legacy,
@@ -52,13 +67,15 @@ class Report:
     def print_opened(self, why_not: str) -> None:
         """Print what was opened; why_not: what keeps the relay from following its live ports."""
         assert self.opened is not None
-        ports = _listed(self.opened.listening)
-        click.echo(f"Open in the table inet {self.table}: UDP {ports} for clients,")
+        places = ((UDP, self.opened.listening), (TCP, self.opened.listening_tcp))
+        ports = " and ".join(_over(transport, _listed(ports)) for transport, ports in places if ports)
+        peers = "peers, over UDP and TCP," if PEERS_TCP in self.opened.counters else "peers"
+        click.echo(f"Open in the table inet {self.table}: {ports} for clients,")
         if self.opened.ports is None:
             live = counted(len(self.opened.relayed), "port")
-            click.echo(f"and for peers each relayed port while it is given to a client, {live} now.")
+            click.echo(f"and for {peers} each relayed port while it is given to a client, {live} now.")
             return
-        click.echo(f"and for peers all of {_range(self.opened.ports)}, as the relay can't follow its live ports:")
+        click.echo(f"and for {peers} all of {_range(self.opened.ports)}, as the relay can't follow its live ports:")
         click.echo(f"{why_not}.")
 
     def print_table(self) -> None:
@@ -67,14 +84,12 @@ class Report:
             click.echo(f"There is no table inet {self.table}; `{place.command('firewall open', self.file)}` makes it.")
             return
         click.echo(f"The table inet {self.table} accepts:\n")
-        ports = {CLIENTS: _listed(self.opened.listening), PEERS: _shortened(sorted(self.opened.relayed))}
-        if self.opened.ports is not None:
-            ports[RANGE] = _range(self.opened.ports)
+        ports = _ports(self.opened)
         rows = [
             (_SENDERS.get(name, name), ports.get(name, ""), each.packets, bytes_text(each.bytes))
             for name, each in self.opened.counters.items()
         ]
-        print_table(("FROM", "UDP PORTS", "PACKETS", "BYTES"), rows)
+        print_table(("FROM", "PORTS", "PACKETS", "BYTES"), rows)
 
     def print_ways(self) -> None:
         """Print how packets fare, and what opens the ways that are closed."""
@@ -82,10 +97,11 @@ class Report:
             click.echo("\nOnly the loopback is listened on and relayed from: no firewall matters.")
             return
         click.echo("\nWho gets in, by the rules of all tables:\n")
-        print_table(("INTERFACE", "ADDRESS", "FROM", "UDP PORTS", "GETS IN"), [_row(trial) for trial in self.trials])
+        print_table(("INTERFACE", "ADDRESS", "FROM", "PORTS", "GETS IN"), [_row(trial) for trial in self.trials])
         click.echo()
-        if any(trial.verdict == ANSWERS for trial in self.trials):
-            click.echo(wrapped(_ONLY_ANSWERS))
+        answered = {trial.way.transport for trial in self.trials if trial.verdict == ANSWERS}
+        for transport in (each for each in _ONLY_ANSWERS if each in answered):
+            click.echo(wrapped(_ONLY_ANSWERS[transport]))
             click.echo()
         for text in sorted({text for trial in self.trials for text in trial.unsure}):
             click.echo(f"Taken as not matching, for it depends on more: {text}.")
@@ -108,11 +124,21 @@ class Report:
 
 
 _GETS_IN = {OPEN: "yes", PARTLY: "some ports", ANSWERS: "only answers", CLOSED: "no"}
-_ONLY_ANSWERS = (
-    "Only answers: peers that a client has sent to get in, at the port that it sent to. Peers behind a NAT that gives "
-    "each destination another port don't: their calls fail, or need a relay of their own as well."
-)
-_SENDERS = {CLIENTS: "clients", PEERS: "peers, live ports", RANGE: "peers, all ports"}
+_ONLY_ANSWERS = {
+    UDP: (
+        "Only answers: peers that a client has sent to get in, at the port that it sent to. Peers behind a NAT that "
+        "gives each destination another port don't: their calls fail, or need a relay of their own as well."
+    ),
+    TCP: "Only answers over TCP: clients can connect to peers, and peers can't connect to clients.",
+}
+_SENDERS = {
+    CLIENTS: "clients",
+    CLIENTS_TCP: "clients",
+    PEERS: "peers, live ports",
+    PEERS_TCP: "peers, live ports",
+    RANGE: "peers, all ports",
+    RANGE_TCP: "peers, all ports",
+}
 
 
 def make(link: Tables, settings: Configuration, file: Path) -> Report:
@@ -135,7 +161,8 @@ def has_rules(path: str) -> bool:
 def _row(trial: Trial) -> tuple[str, ...]:
     way = trial.way
     why = f" ({', '.join(_where(each) for each in trial.obstacles)})" if trial.obstacles else ""
-    return way.interface, address.format_ip(way.ip), way.purpose, _range(way.ports), _GETS_IN[trial.verdict] + why
+    ports = _over(way.transport, _range(way.ports))
+    return way.interface, address.format_ip(way.ip), way.purpose, ports, _GETS_IN[trial.verdict] + why
 
 
 def _where(obstacle: Obstacle) -> str:
@@ -151,11 +178,33 @@ def _way(trial: Trial) -> dict[str, Any]:
         "from": way.purpose,
         "interface": way.interface,
         "address": address.format_ip(way.ip),
+        "transport": way.transport,
         "ports": way.ports,
         "verdict": trial.verdict,
         "obstacles": [asdict(each) for each in trial.obstacles],
         "unsure": sorted(trial.unsure),
     }
+
+
+def _counters(opened: Opened) -> dict[str, dict[str, Any]]:
+    """Return what was counted; a rule that isn't ours has no transport."""
+    transports = {name: transport for name, (transport, _) in RULES.items()}
+    return {name: asdict(each) | {"transport": transports.get(name)} for name, each in opened.counters.items()}
+
+
+def _ports(opened: Opened) -> dict[str, str]:
+    """Return the ports of each rule as text."""
+    texts = {
+        LISTENING: _listed(opened.listening),
+        LISTENING_TCP: _listed(opened.listening_tcp),
+        RELAYED: _shortened(sorted(opened.relayed)),
+        EVERY: _range(opened.ports) if opened.ports is not None else "",
+    }
+    return {name: _over(transport, texts[called]) for name, (transport, called) in RULES.items()}
+
+
+def _over(transport: str, ports: str) -> str:
+    return f"{transport.upper()} {ports}" if ports else f"{transport.upper()}, none now"
 
 
 def _live(port: int, milliseconds: int) -> dict[str, int]:
@@ -168,7 +217,7 @@ def _listed(ports: list[int]) -> str:
 
 def _shortened(ports: list[int]) -> str:
     more = len(ports) - _MOST_PORTS
-    return _listed(ports[:_MOST_PORTS]) + (f" and {more} more" if more > 0 else "") if ports else "none now"
+    return _listed(ports[:_MOST_PORTS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _range(ports: tuple[int, int]) -> str:

@@ -3,8 +3,9 @@
 import time
 from dataclasses import dataclass
 
-from edgeturn.cli import addresses
+from edgeturn.cli import addresses, uri
 from edgeturn.protocol import address, credentials
+from edgeturn.protocol.listener import UDP
 from edgeturn.relay.configuration import Configuration
 
 LIFETIME = 86400  # seconds that a credential lasts if nobody says otherwise
@@ -40,9 +41,15 @@ def login(settings: Configuration, name: str, seconds: int) -> Login | None:
 
 
 def urls(settings: Configuration) -> list[str]:
-    """Return the URIs of a relay (RFC 7064, RFC 7065), for each family the address that most clients reach."""
-    places = [address.format(addresses.announced(settings, place)) for place in addresses.best(settings)]
-    return [f"stun:{place}" for place in places] + [f"turn:{place}?transport=udp" for place in places]
+    """Return the URIs of a relay (RFC 7064, RFC 7065): STUN, and TURN by each transport, for each family."""
+    found = []
+    for server in addresses.servers(settings):
+        place = address.format(addresses.announced(settings, server.place))
+        host, _, port = place.rpartition(":")
+        found.append((server.transport, server.name or host, int(port)))
+    stun = [uri.form(False, host, port, UDP) for transport, host, port in found if transport == UDP]
+    turn = [uri.form(True, host, port, transport) for transport, host, port in found]
+    return list(dict.fromkeys(stun + turn))
 
 
 def servers(settings: Configuration, given: Login) -> dict[str, object]:

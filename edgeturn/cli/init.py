@@ -3,11 +3,13 @@
 import ipaddress
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from edgeturn.cli import identity, place
+from edgeturn.cli import identity, place, tls
 from edgeturn.cli.failure import Wrong
+from edgeturn.cli.output import wrapped
 from edgeturn.relay import network, options
 
 
@@ -17,17 +19,36 @@ from edgeturn.relay import network, options
 @click.option("--realm", help="Domain of the credentials.")
 @click.option("--external", metavar="ADDRESS", help="Address that clients know a relay behind a one-to-one NAT by.")
 @click.option("--allow-peer", "allowed", multiple=True, metavar="PREFIX", help="Local network that clients may reach.")
-def init_command(file: Path, yes: bool, realm: str | None, external: str | None, allowed: tuple[str, ...]) -> None:
+@click.option("--tls", "with_tls", is_flag=True, help="Make a self-signed certificate, also for a file that exists.")
+@click.option("--name", "names", multiple=True, metavar="NAME", help="Domain name or address in that certificate.")
+@click.option("--days", type=click.IntRange(1, 36500), help=f"Days that it is valid.  [default: {tls.DAYS}]")
+def init_command(file: Path, with_tls: bool, names: tuple[str, ...], days: int | None, **answers: Any) -> None:
     """Make a configuration: asks for the realm, the address to announce and the local networks that clients may reach.
 
-    A secret and a user with a random password are made along with it. An existing file is never overwritten.
+    A secret and a user with a random password are made along with it. An existing file is never overwritten; --tls
+    adds its certificate to it.
 
     \b
     Examples:
       edgeturn init
       edgeturn init --yes -c ./my.conf
       edgeturn init --yes --realm example.org --external 198.51.100.7 --allow-peer 192.168.1.0/24
+      edgeturn init --tls --name turn.example.org
     """
+    if not with_tls and (names or days):
+        raise click.UsageError("--name and --days go with --tls.")
+    checked = [_name(name) for name in names]
+    if with_tls:
+        tls.check_library()
+        tls.check_free(file)
+    if not with_tls or not place.exists(file):
+        _make(file, **answers)
+    if with_tls:
+        _secure(file, tuple(checked), days or tls.DAYS)
+
+
+def _make(file: Path, yes: bool, realm: str | None, external: str | None, allowed: tuple[str, ...]) -> None:
+    """Make the configuration."""
     if place.exists(file):
         raise Wrong(
             f"{file} exists already and is not overwritten: change it by "
@@ -40,6 +61,21 @@ def init_command(file: Path, yes: bool, realm: str | None, external: str | None,
     )
     identity.create(file, answers)
     click.echo(f"Made {file} (mode 0600). Start the relay: {place.command('run', file)}")
+
+
+def _secure(file: Path, names: tuple[str, ...], days: int) -> None:
+    """Make the certificate."""
+    made = tls.create(file, names, days)
+    click.echo(f"Made {made.certificate} for {', '.join(made.names)}, self-signed, valid until {made.ends}.")
+    click.echo(f"Made {made.key} (mode 0600). Both are named in {file}; a relay takes them when it is started next.")
+    click.echo(wrapped(tls.WARNING.format(made.certificate)))
+
+
+def _name(name: str) -> str:
+    try:
+        return tls.checked(name)
+    except ValueError as error:
+        raise click.UsageError(f"'{name}' {error.args[0]}.") from None
 
 
 def _take(given: str, kind: Callable[[str], object], question: str, default: str, yes: bool) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgeturn.cli import control, place
+from edgeturn.cli import control, external_report, place
 from edgeturn.cli.failure import Failure, Wrong
 from edgeturn.cli.output import (
     bytes_text,
@@ -33,24 +33,33 @@ def status_command(file: Path, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
+    for name, value in _status_rows(answer):
+        click.echo(f"{name:<15} {value}")
+
+
+def _status_rows(answer: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return what is shown of a status, with the names of its lines."""
     state = "draining" if answer["draining"] else "running"
-    rows = [
+    return [
         ("edgeturn", f"{answer['version']} on {answer['interpreter']}, process {answer['process']}, {state}"),
         ("running for", seconds_text(answer["uptime_seconds"])),
         ("configuration", answer["configuration"]),
         ("realm", answer["realm"]),
         ("listening on", ", ".join(answer["listening"])),
+        *[("", reason) for reason in answer["not_listening"]],
         ("relaying from", ", ".join(answer["relay_addresses"])),
+        *[("", f"{ip} is away now: no new allocation there") for ip in answer["addresses_away"]],
+        *_external(answer["external"]),
         ("allocations", f"{answer['allocations']} of {answer['max_allocations']}, {answer['allocated_ever']} so far"),
-        *[(name.replace("_", " "), _amount(name, count)) for name, count in answer["traffic"].items()],
+        *_connections(answer),
+        *_traffic(answer["traffic"]),
         ("refused", _counts(answer["refused"])),
         ("dropped", _counts(answer["dropped"])),
         ("kernel path", _kernel(answer["kernel"])),
+        *_certificate(answer["certificate"]),
         *[(name.replace("_", " "), answer[name]) for name in _WORTH_A_LOOK if answer[name]],
         ("memory", bytes_text(answer["memory_bytes"])),
     ]
-    for name, value in rows:
-        click.echo(f"{name:<14} {value}")
 
 
 @click.command("sessions")
@@ -107,7 +116,7 @@ def drain_command(wait: bool, file: Path) -> None:
 @place.with_file
 @json_option
 def reload_command(file: Path, as_json: bool) -> None:
-    """Apply the configuration file; no allocation is dropped.
+    """Apply the configuration file; allocations stay, unless their address is taken away.
 
     Says what was applied and what needs a restart. A file that is wrong changes nothing.
     """
@@ -124,6 +133,8 @@ def reload_command(file: Path, as_json: bool) -> None:
     click.echo(f"Applied: {', '.join(answer['applied']) or 'nothing new'}.")
     if answer["needs_restart"]:
         click.echo(f"Needs a restart: {', '.join(answer['needs_restart'])}.")
+    for reason in answer["not_listening"]:
+        click.echo(f"{reason[:1].upper()}{reason[1:]}. The relay tries again each second.")
 
 
 def _check_same(status: dict[str, Any], file: Path) -> None:
@@ -149,6 +160,38 @@ def _row(each: dict[str, Any]) -> tuple[object, ...]:
     )
 
 
+def _connections(answer: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return how full the pools of connections and sessions are, those that there are."""
+    streams, dtls = answer["streams"], answer["dtls"]
+    rows: list[tuple[str, object]] = []
+    if streams:
+        kinds = ", ".join(f"{streams[kind]} by {kind.upper()}" for kind in ("tcp", "tls"))
+        handed = f", {streams['spliced']} handed to a backend" if streams["max_spliced"] and streams["spliced"] else ""
+        rows.append(("connections", f"{streams['connections']} of {streams['max_connections']}: {kinds}{handed}"))
+    if dtls:
+        rows.append(("DTLS sessions", f"{dtls['sessions']} of {dtls['max_sessions']}"))
+    return rows
+
+
+def _traffic(counts: dict[str, int]) -> list[tuple[str, object]]:
+    """Return what was relayed."""
+    ways = (("relayed up", "up"), ("relayed down", "down"), ("of it in kernel", "kernel"))
+    return [(name, _carried(counts[f"{way}_packets"], counts[f"{way}_bytes"])) for name, way in ways]
+
+
+def _carried(packets: int, size: int) -> str:
+    return f"{counted(packets, 'packet')}, {bytes_text(size)}"
+
+
+def _external(found: list[dict[str, Any]]) -> list[tuple[str, object]]:
+    """Return how the world knows the relay where that isn't by its own addresses, and what is wrong with it."""
+    rows: list[tuple[str, object]] = []
+    for each in found:
+        if each["address"] != each["relay_address"] or each["problems"]:
+            rows += [("known as", external_report.words(each)), *[("", problem) for problem in each["problems"]]]
+    return rows
+
+
 def _kernel(path: dict[str, Any]) -> str:
     """Return where the kernel path stands, in words."""
     words = [path["state"]]
@@ -165,6 +208,16 @@ def _kernel(path: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
+def _certificate(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return the lines about the certificate: what it is and how long, and what is wrong with it."""
+    if found is None:
+        return []
+    left = found["expires_seconds"]
+    ends = f"expires in {seconds_text(left)}" if left > 0 else "has expired"
+    about = f"{', '.join(found['names']) or 'no name'}, issued by {found['issuer']}, {ends}"
+    return [("certificate", about), *[("", problem) for problem in found["problems"]]]
+
+
 def _came_up_for_forwarding(folder: str) -> int:
     """Return how many packets couldn't be sent on, 0 where that may not be read."""
     try:
@@ -172,12 +225,6 @@ def _came_up_for_forwarding(folder: str) -> int:
     except OSError:
         return 0
     return found.outcomes["forwarding"] if found else 0
-
-
-def _amount(name: str, count: int) -> str:
-    """Return how much it is; what the kernel carried is part of what went up and down."""
-    amount = bytes_text(count) if name.endswith("_bytes") else str(count)
-    return f"of these {amount}" if name.startswith("kernel_") else amount
 
 
 def _counts(counts: dict[str, int]) -> str:

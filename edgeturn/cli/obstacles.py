@@ -9,14 +9,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeturn.cli import control, place
+from edgeturn.cli import control, place, ports
 from edgeturn.cli.failure import Failure, reason
-from edgeturn.protocol import address
+from edgeturn.protocol import address, anycast
 from edgeturn.relay import listeners, network
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.control import listen
 from edgeturn.relay.options import DEFAULT_PORT
 from edgeturn.relay.passwd import find_user
+from edgeturn.relay.streams import sockets
 
 _LAST_PORT = 0xFFFF
 
@@ -26,7 +27,9 @@ def check(settings: Configuration, file: Path) -> None:
     _check_alone(settings, file)
     _check_user(settings, file)
     for place_wanted in listeners.addresses(settings, network.interfaces()):
-        _check_listener(place_wanted, settings, file)
+        if address.ip_of(place_wanted) not in anycast.ADDRESSES:  # those are added once nothing else is in the way
+            _check_listener(place_wanted, settings, file)
+            _check_tcp(place_wanted, settings, file)
     for ip in settings.items("relay_address"):
         assert isinstance(ip, bytes)
         _check_relay_address(ip, file)
@@ -57,6 +60,20 @@ def _check_listener(wanted: bytes, settings: Configuration, file: Path) -> None:
     except OSError as error:
         hint = _way_out(error.errno or 0, wanted, settings, file)
         raise Failure(f"can't listen on {address.format(wanted)}: {reason(error)}; {hint}.") from None
+
+
+def _check_tcp(wanted: bytes, settings: Configuration, file: Path) -> None:
+    if not listeners.serves_tcp(settings, wanted):
+        return
+    try:
+        sockets.listener(wanted).close()
+    except OSError as error:
+        holder = ports.find(wanted) if error.errno == errno.EADDRINUSE else None
+        hint = f" {_way_out(error.errno or 0, wanted, settings, file)}."
+        if holder is not None:
+            lines = ["; share the port:", *ports.way_out(holder, wanted, file)]
+            hint = f" {holder.text()}" + "\n  ".join(lines)
+        raise Failure(f"can't listen on {address.format(wanted)} over TCP: {reason(error)};{hint}") from None
 
 
 def _way_out(number: int, taken: bytes, settings: Configuration, file: Path) -> str:

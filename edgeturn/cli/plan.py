@@ -15,6 +15,7 @@ _INTERPRETERS = (CPYTHON, MICROPYTHON)
 _SIZES = ((4, 4), (8, 8), (16, 16), (32, 32))
 # Of IPv6: UDPv6 1472, sock_inode_cache 832, dentry 192, filp 192, by /proc/slabinfo of Linux 6.18; of IPv4 128 less.
 _SOCKET_SIZE = 2688
+_TLS_NOTE = "Each that uses TLS takes about 50 kB more while it lasts."
 _NOTE = "Measured on 64-bit machines; on 32-bit ones objects are smaller."
 
 
@@ -81,15 +82,23 @@ def _cost(limits: Limits, families: int, as_json: bool) -> None:
         f"relayed over {_families(families)}:\n"
     )
     rows = [
-        (name, bytes_text(each.pool), bytes_text(each.total - each.pool), bytes_text(each.total), f"{each.total} bytes")
+        (
+            name,
+            bytes_text(each.pool),
+            bytes_text(each.streams),
+            bytes_text(each.total - each.pool - each.streams),
+            bytes_text(each.total),
+            f"{each.total} bytes",
+        )
         for name, each in estimates.items()
     ]
-    print_table(("", "POOLS", "THE REST", "IN ALL", ""), rows)
+    print_table(("", "POOLS", "CONNECTIONS", "THE REST", "IN ALL", ""), rows)
     _print_notes(estimates[MICROPYTHON], limits, families)
 
 
 def _print_notes(micro: Estimate, limits: Limits, families: int) -> None:
     click.echo(f"\nMicroPython's heap has a fixed size: start it with -X heapsize={(micro.heap + 1023) // 1024}k")
+    click.echo(f"Connections over TCP and TLS: {limits.max_connections} (max_connections). {_TLS_NOTE}")
     kernel = f"{bytes_text(_SOCKET_SIZE)} each, more under load"
     click.echo(f"Sockets: {micro.sockets}, their memory in the kernel comes on top ({kernel}).")
     click.echo(f"Open files: {open_files(limits, families)} (`ulimit -n`).")
@@ -110,7 +119,8 @@ def _fit(limits: Limits, sizes: list[tuple[int, int]], families: int, memory: in
     click.echo()
     for name in _INTERPRETERS:
         estimate = Estimate(name, limits, families)
-        click.echo(f"{name} alone, without pools, takes {bytes_text(estimate.total - estimate.pool)}.")
+        alone = bytes_text(estimate.total - estimate.pool - estimate.streams)
+        click.echo(f"{name} alone, without pools, takes {alone}, and its connections {bytes_text(estimate.streams)}.")
     heap = memory - COSTS[MICROPYTHON].process
     if heap > 0:
         click.echo(f"MicroPython's heap has a fixed size: start it with -X heapsize={heap // 1024}k")
@@ -134,6 +144,8 @@ def _with(limits: Limits, size: tuple[int, int]) -> Limits:
     taken = Limits()
     taken.max_allocations = limits.max_allocations
     taken.max_permissions, taken.max_channels = size
+    taken.max_connections, taken.stream_buffer = limits.max_connections, limits.stream_buffer
+    taken.tcp_relay, taken.max_tcp_peers = limits.tcp_relay, limits.max_tcp_peers
     return taken
 
 

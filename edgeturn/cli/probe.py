@@ -1,5 +1,6 @@
 """The steps of `check`, from the outside in: each needs that those before it passed.
 
+    client ──────────── server                       over TCP, TLS and DTLS: does a connection stand
     client ──Binding──► server                       who am I
     client ──Allocate─► server                       challenged, refused, granted
     client ──Send─────► server ──► peer ──► server ──► client as Data
@@ -20,9 +21,11 @@ from edgeturn.cli.advice import Advice
 from edgeturn.cli.client import Client, Refused, Silent, Untrusted
 from edgeturn.cli.ice import Login
 from edgeturn.cli.peer import LocalPeer, Peer, RelayedPeer, source_towards, wait_for
+from edgeturn.cli.way import NoWay, Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4, IPV6, ip_of
 from edgeturn.protocol.credentials import MD5, SHA256
+from edgeturn.protocol.listener import UDP
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 FAMILY_NAMES = {IPV4: "IPv4", IPV6: "IPv6"}
@@ -43,9 +46,12 @@ class Broken(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """A step's end: at which server, for which relayed family ("" for none), what was found or why not, and advice."""
+    """A step's end: at which server, over which transport, for which relayed family ("" for none), what was found or
+    why not, and advice.
+    """
 
     server: str
+    transport: str
     relayed: str
     step: str
     state: str
@@ -60,8 +66,8 @@ Report = Callable[[Result], None]
 class Probe:
     """All steps at one address of a server."""
 
-    def __init__(self, server: bytes, login: Login | None, relays: bool, advise: Advice, report: Report) -> None:
-        """Take the server's port||ip, a login, whether it is to relay, what gives advice, and who is told."""
+    def __init__(self, server: Server, login: Login | None, relays: bool, advise: Advice, report: Report) -> None:
+        """Take the server, a login, whether it is to relay, what gives advice, and who is told."""
         self.server = server
         self.login = login
         self._relays = relays
@@ -71,7 +77,8 @@ class Probe:
 
     def run(self) -> None:
         """Try everything."""
-        alive = self.step("", "Binding", self._binding)
+        alive = self.server.transport == UDP or self.step("", "connection", self._connection)
+        alive = self.step("", "Binding", self._binding, alive)
         if not self._relays:
             return
         alive = self.step("", "challenge", self._challenge, alive)
@@ -86,19 +93,27 @@ class Probe:
 
     def step(self, relayed: str, name: str, action: Callable[[], str], possible: bool = True) -> bool:
         """Try a step and tell its result; say whether what comes after it makes sense."""
-        result = Result(address.format(self.server), relayed, name, PASSED, "")
+        result = Result(address.format(self.server.place), self.server.transport, relayed, name, PASSED, "")
         try:
             if not possible:
-                raise Skipped("an earlier step failed" if self.login else "needs a login: --user and --password")
+                raise Skipped(self._why_not())
             result = replace(result, detail=action())
         except Skipped as why:
             result = replace(result, state=SKIPPED, detail=str(why))
-        except (Silent, Refused, Untrusted, Broken, OSError) as error:
+        except (NoWay, Silent, Refused, Untrusted, Broken, OSError) as error:
             happened = _happened(error)
             meaning, action_to_take = self._advice.find(name, happened)
             result = replace(result, state=FAILED, detail=happened, meaning=meaning, advice=action_to_take)
         self._report(result)
         return result.state == PASSED
+
+    def _why_not(self) -> str:
+        return "needs a login: --user and --password" if self._relays and not self.login else "an earlier step failed"
+
+    def _connection(self) -> str:
+        client = self.client()
+        client.close()
+        return client.about or "stands"
 
     def _binding(self) -> str:
         client = self.client()
@@ -134,7 +149,7 @@ class Probe:
     def _older_algorithm(self) -> str:
         client = self.client(algorithm=MD5)
         try:
-            client.allocate(_family_of(self.server))
+            client.allocate(_family_of(self.server.place))
             client.refresh(0)
         except Refused as refused:
             if refused.code != 440:
@@ -316,5 +331,5 @@ def _end(each: Peer | Client | None) -> None:
     try:
         if each is not None:
             each.close()
-    except (Silent, Refused, Untrusted, OSError):
+    except (NoWay, Silent, Refused, Untrusted, OSError):
         pass

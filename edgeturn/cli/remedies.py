@@ -3,6 +3,7 @@
 A row of FIREWALLS: its name, what it's known by, the commands, what keeps them over a restart. The first that fits is
 told; the last fits always.
 Rule 1: a range is opened as a range: another's table can't follow the live ports.
+Rule 2: each transport has commands of its own, and ports of its own.
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from edgeturn.kernel.firewall.passage import Obstacle
 from edgeturn.kernel.firewall.ways import OPEN, Trial
+from edgeturn.protocol.listener import UDP
 
 Ports = tuple[tuple[int, int], ...]
 
@@ -27,9 +29,10 @@ class Remedy:
 
 @dataclass(frozen=True)
 class _Hole:
-    """What is to be opened: at which obstacle, and the ports in their order."""
+    """What is to be opened: at which obstacle, for which transport, and the ports in their order."""
 
     obstacle: Obstacle
+    transport: str
     ports: Ports
 
     def joined(self, between: str, dash: str) -> str:
@@ -42,12 +45,13 @@ def find(trials: Sequence[Trial], table: str) -> list[Remedy]:
     wanted: dict[tuple[str, ...], tuple[Obstacle, list[tuple[int, int]]]] = {}
     for trial in trials:
         for obstacle in trial.obstacles if trial.verdict != OPEN else ():
-            _, ports = wanted.setdefault(_place(obstacle), (obstacle, []))
+            place = *_place(obstacle), trial.way.transport
+            _, ports = wanted.setdefault(place, (obstacle, []))
             if trial.way.ports not in ports:
                 ports.append(trial.way.ports)
     found: dict[str, Remedy] = {}
-    for obstacle, ports in wanted.values():
-        _add(found, _Hole(obstacle, tuple(sorted(ports))), table)
+    for place, (obstacle, ports) in wanted.items():
+        _add(found, _Hole(obstacle, place[-1], tuple(sorted(ports))), table)
     return list(found.values())
 
 
@@ -90,11 +94,13 @@ def _zone(obstacle: Obstacle) -> str:
 
 def _rule(hole: _Hole) -> dict[str, str]:
     """Return the options of a rule section of OpenWrt's firewall; without a zone, of all."""
-    return {"src": _zone(hole.obstacle) or "*", "proto": "udp", "dest_port": hole.joined(" ", "-"), "target": "ACCEPT"}
+    source = _zone(hole.obstacle) or "*"
+    return {"src": source, "proto": hole.transport, "dest_port": hole.joined(" ", "-"), "target": "ACCEPT"}
 
 
 def _firewall4(hole: _Hole, table: str) -> list[str]:
-    section = re.sub(r"\W", "_", f"{table}_{_zone(hole.obstacle) or 'any'}")
+    last = "" if hole.transport == UDP else f"_{hole.transport}"
+    section = re.sub(r"\W", "_", f"{table}_{_zone(hole.obstacle) or 'any'}{last}")
     options = {"name": section} | _rule(hole)
     return [
         f"uci set firewall.{section}=rule",
@@ -107,25 +113,27 @@ def _firewall4(hole: _Hole, table: str) -> list[str]:
 def _firewalld(hole: _Hole, table: str) -> list[str]:
     zone = _zone(hole.obstacle)
     where = f"--zone={zone} " if zone else ""
-    ports = " ".join(f"--add-port={_text(bounds, '-')}/udp" for bounds in hole.ports)
+    ports = " ".join(f"--add-port={_text(bounds, '-')}/{hole.transport}" for bounds in hole.ports)
     return [f"firewall-cmd --permanent {where}{ports}", "firewall-cmd --reload"]
 
 
 def _ufw(hole: _Hole, table: str) -> list[str]:
-    return [f"ufw allow {_text(bounds, ':')}/udp" for bounds in hole.ports]
+    return [f"ufw allow {_text(bounds, ':')}/{hole.transport}" for bounds in hole.ports]
 
 
 def _iptables(hole: _Hole, table: str) -> list[str]:
     obstacle = hole.obstacle
     program = "iptables" if obstacle.family == "ip" else "ip6tables"
     where = "" if obstacle.table == "filter" else f"-t {obstacle.table} "
-    return [f"{program} {where}-I {obstacle.entrance} -p udp -m multiport --dports {hole.joined(',', ':')} -j ACCEPT"]
+    what = f"-p {hole.transport} -m multiport --dports {hole.joined(',', ':')}"
+    return [f"{program} {where}-I {obstacle.entrance} {what} -j ACCEPT"]
 
 
 def _nft(hole: _Hole, table: str) -> list[str]:
     obstacle = hole.obstacle
     place = f"{obstacle.family} {obstacle.table} {obstacle.entrance}"
-    return [f"nft 'insert rule {place} udp dport {{ {hole.joined(', ', '-')} }} accept comment \"{table}\"'"]
+    what = f"{hole.transport} dport {{ {hole.joined(', ', '-')} }}"
+    return [f"nft 'insert rule {place} {what} accept comment \"{table}\"'"]
 
 
 FIREWALL4 = "OpenWrt's firewall4"

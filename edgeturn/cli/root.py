@@ -24,6 +24,7 @@ COMMANDS = (
     ("reload", "live", "Apply the configuration file without dropping an allocation."),
     ("kernel", "kernel", "Let the kernel carry media: attach, detach, status."),
     ("firewall", "firewall", "Open ports in nftables, and find what is in the way."),
+    ("discovery", "discovery", "Let clients find the relay by anycast and DNS."),
     ("config", "config", "Show, change and check the configuration."),
     ("user", "user", "Add, list and remove users with a password."),
     ("secret", "secret", "Add, rotate, list and remove shared secrets."),

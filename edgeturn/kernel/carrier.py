@@ -57,6 +57,7 @@ class Carrier(Observer):
         self._ports = Ports(maps.ports)
         self._cells = sizes(state.limits)["budgets"]
         self._relay_ips: "list[bytes]" = []
+        self._known: "set[bytes]" = set()  # listeners whose ports are open
         self.removals = Removals(maps.flows, self._places, self.failed)
         self.orphans = Orphans(maps.flows, self._places, self.removals, hold, self._close_port)
 
@@ -67,12 +68,25 @@ class Carrier(Observer):
         rates = self._state.rates
         rates.budgets = budgets.shared(rates.budgets, self.maps.budgets, self._cells)
         listeners = list(self._listeners.values())
+        self._known = set(listeners)
         self.orphans.adopt(listeners, relay_ips, self._clock())
         self.reconsider()
         for owner in self._state.live_sessions():
             self._end_orphans(owner)
         self._ports.replace({port_of(each) for each in listeners + self.orphans.relayed()})
         self.rewrite()
+
+    def follow(self, relay_ips: "list[bytes]") -> None:
+        """Take other addresses to relay from, and other listeners; end the orphans of those that are gone."""
+        listeners = set(self._listeners.values())
+        if (listeners, relay_ips) == (self._known, self._relay_ips):
+            return
+        former, self._known, self._relay_ips = self._known, listeners, relay_ips
+        for each in listeners:
+            self._ports.open(port_of(each))
+        for each in former - listeners:
+            self._close_port(each)
+        self.orphans.follow(listeners, relay_ips, self._state.peers)
 
     def prove(self) -> None:
         """Write what nobody reads; OSError where that isn't allowed."""

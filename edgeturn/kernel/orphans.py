@@ -113,6 +113,11 @@ class Orphans:
         if found is not None:
             self._end(list(found), peers)
 
+    def follow(self, listeners: "set[bytes]", relay_ips: "list[bytes]", peers: Peers) -> None:
+        """End those whose listener is closed or whose relayed address is gone."""
+        gone = [each for each in self._all() if each.listener not in listeners or ip_of(each.relayed) not in relay_ips]
+        self._end(gone, peers)
+
     def reconsider(self, peers: Peers) -> None:
         """End those whose peer is denied, and then those that had one of their relayed addresses as a peer."""
         live = dict.fromkeys(self._held, 0)

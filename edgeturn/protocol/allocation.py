@@ -6,7 +6,7 @@ Rule 3: what is granted is there: a relay in the pool has an open socket.
 Rule 4: a reservation holds a relay, a place in the pool and one of its user's quota.
 """
 
-from edgeturn.protocol import stun
+from edgeturn.protocol import anycast, connection, mobility, stun
 from edgeturn.protocol.address import IPV4, IPV6, ip_of, join, port_of
 from edgeturn.protocol.limits import RESERVATION_LIFETIME
 from edgeturn.protocol.pool import FAMILIES, Account, Allocation, Relay
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeturn.protocol.stun import Attributes
 
 SOFTWARE = (stun.SOFTWARE, b"edgeturn")
-_UDP = 17
+_UDP, _TCP = 17, 6
 _RESERVE_NEXT = 0x80  # EVEN-PORT, the R bit (§18.7)
 _TOKEN_SIZE = 8
 
@@ -30,8 +30,10 @@ class _Wish:
         transport = message.get(stun.REQUESTED_TRANSPORT, 4)
         if transport is None:
             raise stun.Reject(400, "no REQUESTED-TRANSPORT")
-        if transport[0] != _UDP:
+        if transport[0] not in (_UDP, _TCP):
             raise stun.Reject(442, "transport protocol " + str(transport[0]))
+        self.tcp = transport[0] == _TCP
+        self.mobile = False
         self.token = message.get(stun.RESERVATION_TOKEN, _TOKEN_SIZE)
         even_port = message.get(stun.EVEN_PORT, 1)
         self.even = even_port is not None
@@ -57,23 +59,26 @@ class _Wish:
 def allocate(state: "State", request: "Request", now: int) -> "Attributes":
     """Create an allocation; return the attributes of the success response."""
     if request.allocation is not None:
-        return _repeat(request, now)
+        return _repeat(state, request, now)
     if state.peers.is_tunnelled(ip_of(request.source)):
         raise stun.Reject(403, "client behind a 6to4 or Teredo tunnel")
-    wish = _Wish(request.message)
+    anycast.redirect(state, request)
+    wish = _wish(state, request)
     relays, missing = _choose(state, wish, now)
     account = _admit(state, request, wish, relays[0], now)
     owner = _create(state, request, account, now)
     owner.missing = missing
+    owner.generation = int(wish.mobile)
     neighbour = state.pool.neighbour(relays[0], 1) if wish.reserve else None
-    expires = now + state.limits.lifetime(wish.lifetime)
+    expires = now + _longest(state, request, wish.lifetime, now)
     for relay in relays:
         _hand_over(state, relay, owner, expires)
     if wish.reserve:
         owner.token = _reserve(state, neighbour, account, now)
     for relay in relays:
+        relay.tcp = wish.tcp
         state.observer.allocated(relay)
-    return _granted(request, owner, now)
+    return _granted(state, request, owner, now)
 
 
 def refresh(state: "State", request: "Request", now: int) -> "Attributes":
@@ -85,25 +90,35 @@ def refresh(state: "State", request: "Request", now: int) -> "Attributes":
     if not relays:
         raise stun.Reject(443, "no relayed address of that family")
     wanted = _lifetime(request.message)
-    lifetime = 0 if wanted == 0 else state.limits.lifetime(wanted)
+    lifetime = 0 if wanted == 0 else _longest(state, request, wanted, now)
     for relay in relays:
         if lifetime:
             _extend(state, relay, now + lifetime)
         else:
             state.release(relay)
-    return [(stun.LIFETIME, lifetime.to_bytes(4, "big")), SOFTWARE]
+    moved = mobility.move(state, request, owner) if lifetime else []
+    return [(stun.LIFETIME, lifetime.to_bytes(4, "big"))] + moved + [SOFTWARE]
 
 
-def _repeat(request: "Request", now: int) -> "Attributes":
+def _wish(state: "State", request: "Request") -> _Wish:
+    """Return what a request asks for, checked against what there is to be had."""
+    wish = _Wish(request.message)
+    if wish.tcp:
+        connection.check_allocate(state, request)
+    wish.mobile = mobility.is_wanted(state, request.message) and not wish.tcp
+    return wish
+
+
+def _repeat(state: "State", request: "Request", now: int) -> "Attributes":
     """Answer a retransmission as before, and anything else on the same 5-tuple by 437."""
     owner = request.allocation
     assert owner is not None and owner.identity is not None and request.identity is not None
     if owner.transaction != request.message.transaction or owner.identity.user != request.identity.user:
         raise stun.Reject(437, "5-tuple has an allocation")
-    return _granted(request, owner, now)
+    return _granted(state, request, owner, now)
 
 
-def _granted(request: "Request", owner: Allocation, now: int) -> "Attributes":
+def _granted(state: "State", request: "Request", owner: Allocation, now: int) -> "Attributes":
     transaction = request.message.transaction
     relays = [relay for relay in owner.relays if relay]
     attributes = [(stun.XOR_RELAYED_ADDRESS, stun.encode_xor_address(relay.announced, transaction)) for relay in relays]
@@ -114,8 +129,7 @@ def _granted(request: "Request", owner: Allocation, now: int) -> "Attributes":
     family, code = owner.missing
     if code:
         attributes.append((stun.ADDRESS_ERROR_CODE, stun.encode_error(code, family)))
-    attributes.append(SOFTWARE)
-    return attributes
+    return attributes + mobility.granted(state, owner) + [SOFTWARE]
 
 
 def _choose(state: "State", wish: _Wish, now: int) -> "tuple[list[Relay], tuple[int, int]]":
@@ -137,15 +151,15 @@ def _choose(state: "State", wish: _Wish, now: int) -> "tuple[list[Relay], tuple[
 
 def _find(state: "State", wish: _Wish, family: int) -> "tuple[Relay | None, int]":
     """Return a free relay of a family, or None with the error code that says why."""
-    if family not in state.pool.families:
+    if family not in state.pool.served:
         return None, 440
     free = _shuffled(state, state.pool.free_relays(family))
-    addresses = {relay.address for relay in free} if wish.reserve else set()
+    addresses = {relay.announced for relay in free} if wish.reserve else set()
     spare = None
     for relay in free:
-        if wish.even and port_of(relay.address) & 1:
+        if wish.even and port_of(relay.announced) & 1:
             continue
-        if wish.reserve and join(ip_of(relay.address), port_of(relay.address) + 1) not in addresses:
+        if wish.reserve and join(ip_of(relay.announced), port_of(relay.announced) + 1) not in addresses:
             continue
         if wish.reserve or not relay.paired:
             return relay, 0
@@ -228,6 +242,13 @@ def _extend(state: "State", relay: Relay, expires: int) -> None:
     state.schedule(expires)
     for bound in relay.channels.values():
         state.renew(bound)
+
+
+def _longest(state: "State", request: "Request", wanted: "int | None", now: int) -> int:
+    """Return the lifetime that is granted for the one asked for: no longer than a token's (RFC 7635 §7)."""
+    lifetime = state.limits.lifetime(wanted)
+    ends = request.identity.ends if request.identity else 0
+    return min(lifetime, ends - now) if ends else lifetime
 
 
 def _lifetime(message: stun.Message) -> "int | None":

@@ -2,7 +2,9 @@
 
 Rule 1: no integrity attribute: 401. One of username, realm and nonce missing: 400. Algorithms bid down: 400.
 Rule 2: an unknown user and a wrong password are the same 401 after the same work; the comparison takes constant time.
-Rule 3: only then the nonce: 438 if it isn't one of ours for this client, or too old.
+Rule 3: where keys for tokens are configured, ACCESS-TOKEN stands for the password (RFC 7635 §7); later requests on the
+        same 5-tuple may leave it out.
+Rule 4: only then the nonce: 438 if it isn't one of ours for this client, or too old.
 """
 
 from edgeturn.protocol import stun
@@ -15,15 +17,18 @@ _LISTS = {SHA256: b"\0\x02\0\0\0\x01\0\0", MD5: b"\0\x01\0\0"}
 
 
 class Identity:
-    """Who a request comes from, and how its answer is signed."""
+    """Who a request comes from, and how its answer is signed; ends: of an access token, in seconds of our clock."""
 
-    def __init__(self, user: bytes, key: bytes, algorithm: int, integrity: int) -> None:
-        """Take the username, its key and algorithm, and the integrity attribute of the answer."""
+    def __init__(
+        self, user: bytes, key: bytes, algorithm: int, integrity: int, account: bytes = b"", ends: int = 0
+    ) -> None:
+        """Take the username, its key and algorithm, the integrity attribute of the answer, and of a token the rest."""
         self.user = user
         self.key = key
         self.algorithm = algorithm
         self.integrity = integrity
-        self.account = account_of(user)
+        self.account = account or account_of(user)
+        self.ends = ends
 
 
 class Authenticator:
@@ -51,6 +56,8 @@ class Authenticator:
             (stun.NONCE, nonce),
             (stun.PASSWORD_ALGORITHMS, self._offered),
         ]
+        if self._credentials.tokens.are_taken():
+            attributes.append((stun.THIRD_PARTY_AUTHORIZATION, self._credentials.tokens.server))
         return stun.Reject(code, detail, attributes)
 
     def has_valid_nonce(self, message: stun.Message, source: bytes, now: int) -> bool:
@@ -68,15 +75,40 @@ class Authenticator:
         nonce = attributes.get(stun.NONCE)
         if nonce is None or stun.REALM not in attributes:
             raise stun.Reject(400, "no realm or nonce")
+        identity = self._bearer(message, now, known) or self._user(message, nonce, source, now, known)
+        if identity is None or attributes[stun.REALM] != self._credentials.realm:
+            raise self.challenge(401, source, now, "unknown user, wrong password or expired credential")
+        if not self._is_valid(nonce, source, now):
+            raise self.challenge(438, source, now, "")
+        return identity
+
+    def _bearer(self, message: stun.Message, now: int, known: "Identity | None") -> "Identity | None":
+        """Return who brings a token, or brought it on the same 5-tuple before (RFC 7635 §7)."""
+        kid, value = message.attributes.get(stun.USERNAME, b""), message.attributes.get(stun.ACCESS_TOKEN)
+        if value is not None:
+            token = self._credentials.tokens.read(kid, value, now + self.wall_offset)
+            if token is None:
+                return None
+            keys, account, ends = token.keys(), token.account(kid), token.ends - self.wall_offset
+        elif known is not None and known.user == kid and known.ends > now:
+            keys, account, ends = [known.key], known.account, known.ends
+        else:
+            return None
+        made_with = _integrity_of(message)
+        for key in keys:
+            if message.integrity_holds(made_with, key):
+                return Identity(kid, key, 0, made_with, account, ends)
+        return None
+
+    def _user(
+        self, message: stun.Message, nonce: bytes, source: bytes, now: int, known: "Identity | None"
+    ) -> "Identity | None":
+        """Return who knows a password."""
         name = self._name(message)
         algorithm, defaulted = self._algorithm(message, nonce, source)
         answer = stun.MESSAGE_INTEGRITY if defaulted else stun.MESSAGE_INTEGRITY_SHA256
         key = self._proven_key(message, name, algorithm, now, known)
-        if key is None or attributes[stun.REALM] != self._credentials.realm:
-            raise self.challenge(401, source, now, "unknown user, wrong password or expired credential")
-        if not self._is_valid(nonce, source, now):
-            raise self.challenge(438, source, now, "")
-        return Identity(name, key, algorithm, answer)
+        return None if key is None else Identity(name, key, algorithm, answer)
 
     def _name(self, message: stun.Message) -> bytes:
         """Return the username, looked up where only its hash was sent (§9.2.4)."""
@@ -113,9 +145,7 @@ class Authenticator:
         self, message: stun.Message, name: bytes, algorithm: int, now: int, known: "Identity | None"
     ) -> "bytes | None":
         """Return the key that the message was made with, None where it's none of the name's."""
-        attribute = stun.MESSAGE_INTEGRITY_SHA256
-        if attribute not in message.attributes:
-            attribute = stun.MESSAGE_INTEGRITY
+        attribute = _integrity_of(message)
         if known is not None and (known.user, known.algorithm) != (name, algorithm):
             known = None
         if known is not None and message.integrity_holds(attribute, known.key):
@@ -125,3 +155,10 @@ class Authenticator:
             if message.integrity_holds(attribute, key) and counts:
                 proven = key
         return proven
+
+
+def _integrity_of(message: stun.Message) -> int:
+    """Return the integrity attribute that counts."""
+    if stun.MESSAGE_INTEGRITY_SHA256 in message.attributes:
+        return stun.MESSAGE_INTEGRITY_SHA256
+    return stun.MESSAGE_INTEGRITY

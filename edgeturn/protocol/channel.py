@@ -23,7 +23,9 @@ def channel_bind(state: "State", request: "Request", now: int) -> "Attributes":
     assert owner is not None
     number, peer = _read(state, request.message)
     relay = relay_towards(owner, ip_of(peer))
-    wire = peer[:2] + state.wire(ip_of(peer))
+    if relay.tcp:
+        raise stun.Reject(403, "channel of a TCP allocation")  # RFC 6062 §4
+    wire = state.wire_place(peer)
     forget_expired(state, owner, now)
     bound = _find(owner, relay, number, wire)
     refuse_denied(state.peers.denies_transport(peer, state.relayed), peer_ip=ip_of(peer))

@@ -1,4 +1,4 @@
-"""Who may use the relay: static users and shared secrets for time-limited credentials, both at once.
+"""Who may use the relay: static users, shared secrets for time-limited credentials and tokens, all at once.
 
 Rule 1: no password is kept, only keys (RFC 8656 §6): MD5 or SHA-256 over username:realm:password
         (RFC 8489 §9.2.2, §18.5.1).
@@ -9,6 +9,7 @@ Rule 3: a time-limited credential is `expiry` or `expiry:name` with password bas
 """
 
 from edgeturn.protocol.digests import hmac_sha1, md5, sha256
+from edgeturn.protocol.token import Tokens
 from edgeturn.seam import base64
 
 MD5 = 0x0001  # RFC 8489 §18.5
@@ -57,6 +58,7 @@ class Credentials:
         self._users: dict[bytes, dict[int, bytes]] = {}
         self._hashes: dict[bytes, bytes] = {}
         self._secrets: list[bytes] = []
+        self.tokens = Tokens(realm)
 
     def add_user(self, name: bytes, password: bytes) -> None:
         """Add a user by password."""

@@ -67,8 +67,8 @@ def relay_data(
     if owner is None:
         return state.drop("indication")
     relay = owner.relays[len(peer) > 2 + IPV4_SIZE]
-    wire = peer[:2] + state.wire(ip_of(peer))
-    if relay is None or not has_permission(relay, ip_of(wire), now) or _is_closed(state, peer):
+    wire = state.wire_place(peer)
+    if relay is None or relay.tcp or not has_permission(relay, ip_of(wire), now) or _is_closed(state, peer):
         return state.drop("permission")
     owner.up_credit -= len(data)
     if owner.up_credit < 0 and not state.draw_up(owner, len(data), now):
@@ -94,7 +94,7 @@ def _honours_df(owner: Allocation, relay: Relay) -> bool:
 def data(state: "State", relay: Relay, packet: memoryview, size: int, source: bytes, now: int) -> "Datagram | None":
     """Turn a datagram of a peer without a channel into a Data indication, in place (§11.3)."""
     owner = relay.allocation
-    if owner is None or relay.expires <= now or not has_permission(relay, ip_of(source), now):
+    if owner is None or relay.tcp or relay.expires <= now or not has_permission(relay, ip_of(source), now):
         return state.drop("permission")
     if size > _LARGEST_DATA:
         return state.drop("size")

@@ -8,6 +8,8 @@ PERMISSION_LIFETIME = 300  # RFC 8656 §9: MUST be 300
 CHANNEL_LIFETIME = 600  # RFC 8656 §12
 CHANNEL_GUARD = 300  # RFC 8656 §12: before a number or a peer is bound otherwise
 RESERVATION_LIFETIME = 30  # RFC 8656 §7.2
+CONNECT_TIMEOUT = 30  # RFC 6062 §5.2: at least, to reach a peer
+BIND_TIMEOUT = 30  # RFC 6062 §5.2, §5.3: for the client to take up a connection
 
 CHANNEL_FIRST = 0x4000  # RFC 8656 §12
 CHANNEL_LAST = 0x4FFF
@@ -19,6 +21,8 @@ USERNAME_SIZE = 763  # RFC 8489 §14.3: what must still be read
 # STUN header, XOR-PEER-ADDRESS of IPv6, attribute header of DATA.
 HEADROOM = 20 + 24 + 4
 CHANNEL_HEADER_SIZE = 4
+
+ANSWER_ROOM = 1024  # bytes, more than any answer has
 
 MOST_ALLOCATIONS = 8192  # what max_allocations may be set to
 PREFIX_TABLE_SIZE = 2048  # counters of requests without valid credentials; two bytes each
@@ -32,6 +36,12 @@ class Limits:
         self.max_allocations = 64
         self.max_permissions = 16  # of an allocation
         self.max_channels = 16  # of an allocation
+        self.tcp_relay = False  # RFC 6062
+        self.max_peer_connections = 8  # TCP connections with peers, of an allocation
+        self.max_tcp_peers = 64  # the same, in all
+        self.max_connections = 32  # over TCP and TLS
+        self.max_spliced = 32  # of them handed to backends
+        self.stream_buffer = 4096  # in each direction of a connection
         self.user_quota = 12  # allocations and reservations of a user
         self.peers_per_minute = 60  # new permissions of a user
         self.bandwidth = 0  # bytes a second, per allocation and direction
@@ -42,6 +52,7 @@ class Limits:
         self.max_lifetime = 3600  # RFC 8656 §7.2
         self.nonce_lifetime = 3600  # RFC 8656 §5: at most an hour
         self.wide_channels = False
+        self.mobility = True  # RFC 8016
 
     def lifetime(self, wanted: "int | None") -> int:
         """Return the lifetime that is granted for the one a client asks for (RFC 8656 §7.2)."""

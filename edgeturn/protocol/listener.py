@@ -5,6 +5,7 @@ Rule 2: over a stream each message comes here whole and by itself, as if it were
 """
 
 UDP, DTLS, TCP, TLS = "udp", "dtls", "tcp", "tls"
+NOWHERE = "nowhere"  # where allocations wait that lost their stream and may be resumed (RFC 8016)
 
 
 class Listener:

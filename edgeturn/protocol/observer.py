@@ -5,7 +5,7 @@ A log, statistics, the sockets, and later the kernel path and the journal overri
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from edgeturn.protocol.pool import Channel, Permission, Relay
+    from edgeturn.protocol.pool import Allocation, Channel, PeerConnection, Permission, Relay
     from edgeturn.protocol.request import Request
     from edgeturn.protocol.stun import Reject
 
@@ -27,6 +27,18 @@ class Observer:
 
     def unbound(self, channel: "Channel") -> None:
         """A channel no longer carries data."""
+
+    def moved(self, owner: "Allocation", former: bytes) -> None:
+        """An allocation was resumed from another 5-tuple; former: the client's port||ip until then (RFC 8016)."""
+
+    def connecting(self, connection: "PeerConnection") -> None:
+        """A TCP connection with a peer is to be made; Turn.connected takes what becomes of it (RFC 6062 §5.2)."""
+
+    def joined(self, connection: "PeerConnection") -> None:
+        """A client's connection is from now on one with a peer's (RFC 6062 §5.4)."""
+
+    def disconnected(self, connection: "PeerConnection") -> None:
+        """A TCP connection with a peer is about to be forgotten, and has to be closed."""
 
     def refused(self, request: "Request", reject: "Reject") -> None:
         """A request is answered by an error."""

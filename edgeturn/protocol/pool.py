@@ -3,7 +3,8 @@
     Allocation ── client's 5-tuple, identity, counters
       ├─ relays[0], relays[1]    Relay: one relayed transport address of IPv4, one of IPv6
       │    ├─ permissions        ip -> Permission
-      │    └─ channels           peer's port||ip -> Channel
+      │    ├─ channels           peer's port||ip -> Channel
+      │    └─ connections        peer's port||ip -> PeerConnection
       └─ channels                number -> Channel
     Account ── what quotas and rates of one user are counted in
 
@@ -21,6 +22,7 @@ from edgeturn.protocol.rates import Rates
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.protocol.authentication import Identity
+    from edgeturn.protocol.request import Request
 
 FAMILIES = (IPV4, IPV6)
 
@@ -87,12 +89,14 @@ class Relay:
         "allocation",
         "announced",
         "channels",
+        "connections",
         "expires",
         "family",
         "index",
         "offered",
         "paired",
         "permissions",
+        "tcp",
         "token",
         "via",
     )
@@ -112,6 +116,41 @@ class Relay:
         self.account: Account | None = None
         self.permissions: dict[bytes, Permission] = {}
         self.channels: dict[bytes, Channel] = {}
+        self.tcp = False  # whether it is an address of TCP, while it is in use (RFC 6062)
+        self.connections: dict[bytes, PeerConnection] = {}
+
+
+CONNECTING, WAITING, BOUND = 1, 2, 3  # what a PeerConnection is doing
+NEVER = 0x3FFFFFFF
+
+
+class PeerConnection:
+    """A TCP connection between a relayed transport address and a peer (RFC 6062).
+
+    CONNECTING: to the peer, for `request`, which is answered when that is done; WAITING: for the client to bind it;
+    BOUND: to the client's connection from port||ip `source` at listener `via`, until one of the three ends.
+    """
+
+    __slots__ = ("expires", "id", "incoming", "peer", "relay", "request", "slot", "source", "stage", "via", "wire")
+
+    def __init__(self, slot: int) -> None:
+        """Begin free."""
+        self.slot = slot
+        self.relay: Relay = _NO_RELAY
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget peer and client."""
+        self.id = b""  # CONNECTION-ID
+        self.peer = b""  # as the client names it
+        self.wire = b""  # as it is connected to
+        self.relay = _NO_RELAY
+        self.incoming = False
+        self.stage = 0
+        self.expires = 0
+        self.request: Request | None = None
+        self.via = 0
+        self.source = b""
 
 
 class Allocation:
@@ -122,6 +161,7 @@ class Allocation:
 
     __slots__ = (
         "account",
+        "arriving",
         "channels",
         "client",
         "created",
@@ -129,10 +169,12 @@ class Allocation:
         "down_drawn",
         "down_packets",
         "expires",
+        "generation",
         "identity",
         "kernel_bytes",
         "kernel_packets",
         "missing",
+        "moved_by",
         "relays",
         "session",
         "slot",
@@ -164,6 +206,9 @@ class Allocation:
         self.missing = (0, 0)  # family and error code of the address that a dual allocation didn't get
         self.created = self.used_at = 0
         self.session = 0
+        self.generation = 0  # of its ticket; 0 where it may not move (RFC 8016)
+        self.arriving: tuple[int, bytes] | None = None  # listener and port||ip from where it is being resumed
+        self.moved_by = b""  # transaction of the Refresh that asked for that
         self.up_packets = self.down_packets = 0
         self.kernel_packets = self.kernel_bytes = 0
         self.up_drawn = self.down_drawn = 0
@@ -199,6 +244,10 @@ class Allocation:
     def count_permissions(self) -> int:
         """Return how many permissions there are, of both families."""
         return sum([len(relay.permissions) for relay in self.relays if relay])
+
+    def connections(self) -> "list[PeerConnection]":
+        """Return the TCP connections with peers, of both families."""
+        return [each for relay in self.relays if relay for each in relay.connections.values()]
 
 
 class Account:
@@ -286,9 +335,14 @@ class Pool:
         self._free_allocations = list(self.allocations)
         self._free_permissions = [Permission() for _ in range(size * limits.max_permissions)]
         self._free_channels = [Channel() for _ in range(size * limits.max_channels)]
+        self.connections = [PeerConnection(slot) for slot in range(limits.max_tcp_peers if limits.tcp_relay else 0)]
+        self._free_connections = list(self.connections)
+        self.by_id: dict[bytes, PeerConnection] = {}  # CONNECTION-ID -> connection
         self._free_relays: dict[int, list[Relay]] = {family: [] for family in FAMILIES}
         self.reserved = 0
         self.pair_taken = False  # set here, cleared by who opens sockets
+        self.served = families  # those that there's an address of
+        self.away: set[bytes] = set()  # IP addresses of free relays that the machine hasn't got now
 
     def _reserve(self, limits: Limits) -> None:
         for allocation in self.allocations:
@@ -302,8 +356,9 @@ class Pool:
         return len(self._free_allocations) - self.reserved
 
     def free_relays(self, family: int) -> "list[Relay]":
-        """Return the open and unused relays of a family."""
-        return self._free_relays[family]
+        """Return the open and unused relays of a family whose address is there."""
+        free = self._free_relays[family]
+        return [relay for relay in free if ip_of(relay.address) not in self.away] if self.away else free
 
     def take_allocation(self) -> Allocation:
         """Return a free allocation; there is one where free_slots() said so."""
@@ -318,18 +373,23 @@ class Pool:
         """Take one certain relay out of the free ones; a pair that is broken is none."""
         self._free_relays[relay.family].remove(relay)
         if relay.paired:
-            buddy = self.neighbour(relay, -1 if relay.address[1] & 1 else 1)
+            buddy = self.neighbour(relay, -1 if relay.announced[1] & 1 else 1)
             if buddy is not None:
                 buddy.paired = False
             self.pair_taken = True
         relay.offered = relay.paired = False
         return relay
 
+    def withdraw(self, relay: Relay) -> None:
+        """Offer a free relay no longer, because it's about to be opened elsewhere."""
+        self._free_relays[relay.family].remove(relay)
+        relay.offered = relay.paired = False
+
     def neighbour(self, relay: Relay, distance: int) -> "Relay | None":
-        """Return the free relay whose port on the same IP address is so far from another's."""
-        wanted = join(ip_of(relay.address), port_of(relay.address) + distance)
+        """Return the free relay whose announced port on the same IP address is so far from another's."""
+        wanted = join(ip_of(relay.announced), port_of(relay.announced) + distance)
         for other in self._free_relays[relay.family]:
-            if other.address == wanted:
+            if other.announced == wanted:
                 return other
         return None
 
@@ -360,3 +420,12 @@ class Pool:
         channel.expires = channel.carries_until = 0
         channel.relay, channel.permission = _NO_RELAY, NO_PERMISSION
         self._free_channels.append(channel)
+
+    def take_connection(self) -> "PeerConnection | None":
+        """Return a free TCP connection, None where all are in use."""
+        return self._free_connections.pop() if self._free_connections else None
+
+    def give_connection(self, connection: PeerConnection) -> None:
+        """Take a TCP connection back."""
+        connection.clear()
+        self._free_connections.append(connection)

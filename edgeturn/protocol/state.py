@@ -5,12 +5,13 @@ Rule 2: what has expired counts for nothing at once; tick only gives its record 
 Rule 3: a peer is kept under the address that it has on the wire; `announced` and `wire` are the two ways across.
 """
 
+from edgeturn.protocol import discovery, mobility, redirect
 from edgeturn.protocol.address import ip_of
 from edgeturn.protocol.limits import Limits
 from edgeturn.protocol.listener import UDP, Listener
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
-from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Allocation, Channel, Permission, Pool, Relay
+from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Allocation, Channel, PeerConnection, Permission, Pool, Relay
 from edgeturn.protocol.stun import COOKIE
 
 TYPE_CHECKING = False
@@ -53,14 +54,22 @@ class State:
         self.pool = Pool(limits, families)
         self.relays = self.pool.relays
         self.rates = self.pool.rates
+        self._begin()
+        self.transactions = Transactions(random(8))
+        self.tickets = mobility.Tickets(random(64))
+        self.discovery = discovery.Discovery(False, {})
+        self.alternates = redirect.Alternates([], b"", b"")
+
+    def _begin(self) -> None:
+        """Begin without clients."""
         self.listeners: dict[int, Listener] = {}
         self.clients: dict[int, dict[bytes, Allocation]] = {}
+        self.arriving: dict[tuple[int, bytes], Allocation] = {}  # RFC 8016: 5-tuples that have asked for theirs
         self.relayed: dict[bytes, int] = {}  # live relayed addresses, as bound and as announced
         self.wire_ips: dict[bytes, bytes] = {}  # announced IP address -> bound one, where they differ
         self.draining = False
         self.sessions = self.due = 0
         self.dropped: dict[str, int] = {}
-        self.transactions = Transactions(random(8))
 
     def listen(self, via: int, transport: str = UDP, place: bytes = b"") -> None:
         """Note a listener: its number, its transport, the port||ip that clients send to."""
@@ -68,15 +77,16 @@ class State:
         self.clients[via] = {}
 
     def unlisten(self, via: int) -> None:
-        """Forget a listener; the allocations of its clients end, for nothing could reach them."""
-        for owner in list(self.clients[via].values()):
-            self.end(owner)
+        """Forget a listener; the allocations of its clients end unless they can move: nothing could reach them."""
+        for source in list(self.clients[via]) + [source for at, source in self.arriving if at == via]:
+            self.closed(via, source)
         del self.clients[via], self.listeners[via]
 
     def closed(self, via: int, source: bytes) -> None:
-        """Note that a client's stream was closed, which ends its allocation (RFC 8656 §3.1)."""
+        """Note that a client's stream was closed; that ends its allocation (RFC 8656 §3.1) unless it can move."""
+        mobility.forget_source(self, via, source)
         owner = self.clients[via].get(source)
-        if owner is not None:
+        if owner is not None and not mobility.leave(self, owner):
             self.end(owner)
 
     def opened(self, index: int, address: bytes, announced: bytes, paired: bool = False) -> None:
@@ -93,15 +103,19 @@ class State:
         """Return the allocations that there are."""
         return [owner for table in self.clients.values() for owner in table.values()]
 
+    def knows(self, via: int, source: bytes) -> bool:
+        """Say whether a 5-tuple has an allocation, or is where the client of one has arrived (RFC 8016)."""
+        return source in self.clients[via] or (via, source) in self.arriving
+
     def live_allocation(self, via: int, source: bytes, now: int) -> "Allocation | None":
         """Return the allocation of a 5-tuple; what of it has expired is taken back first."""
-        owner = self.clients[via].get(source)
+        owner = self.clients[via].get(source) or self.arriving.get((via, source))
         if owner is None:
             return None
         for relay in list(owner.relays):
             if relay is not None and relay.expires <= now:
                 self.release(relay)
-        return self.clients[via].get(source)
+        return owner if owner.expires else None
 
     def tick(self, now: int) -> int:
         """Reclaim what has expired; return when something expires next, 0 where nothing will."""
@@ -140,6 +154,18 @@ class State:
         """Return the IP address that a peer has on the wire: for an announced one of ours, the bound one."""
         return self.wire_ips.get(ip, ip)
 
+    def announced_place(self, place: bytes) -> bytes:
+        """Return the port||ip by which clients know one that we are bound to."""
+        for announced, ip in self.wire_ips.items():
+            if ip == ip_of(place):
+                return place[:2] + announced
+        return place
+
+    def wire_place(self, peer: bytes) -> bytes:
+        """Return the port||ip that a peer has on the wire: where a NAT maps ports, a relayed one has another port."""
+        index = self.relayed.get(peer)
+        return peer[:2] + self.wire(ip_of(peer)) if index is None else self.relays[index].address
+
     def announced(self, source: bytes) -> bytes:
         """Return the port||ip by which clients know a peer: for a relayed one of ours, the announced one."""
         index = self.relayed.get(source)
@@ -169,11 +195,14 @@ class State:
             self.unbind(bound)
         for permitted in list(relay.permissions.values()):
             self.revoke(relay, permitted)
+        for connection in list(relay.connections.values()):
+            self.disconnect(connection)
         self._close_to_peers(relay)
         self.observer.freed(relay)
         self.relayed.pop(relay.address, None)
         self.relayed.pop(relay.announced, None)
         relay.expires = 0
+        relay.tcp = False
         owner, relay.allocation = relay.allocation, None
         if owner is None:
             self.unreserve(relay)
@@ -190,6 +219,10 @@ class State:
             bound = other.channels.get(relay.address)
             if bound is not None:
                 self.unbind(bound)
+
+    def forget_announced(self, ips: "list[bytes]") -> None:
+        """Forget what was announced for IP addresses other than these."""
+        self.wire_ips = {announced: ip for announced, ip in self.wire_ips.items() if ip in ips}
 
     def unreserve(self, relay: Relay) -> None:
         """Give back the place and the quota that a reservation held."""
@@ -226,6 +259,12 @@ class State:
         del relay.permissions[permitted.ip]
         self.pool.give_permission(permitted)
 
+    def disconnect(self, connection: PeerConnection) -> None:
+        """Forget a TCP connection with a peer, which is closed."""
+        self.observer.disconnected(connection)
+        del connection.relay.connections[connection.wire], self.pool.by_id[connection.id]
+        self.pool.give_connection(connection)
+
     def reconsider_peers(self) -> None:
         """Forget the channels and permissions that the peer policy no longer allows."""
         for relay in self.pool.relays:
@@ -239,15 +278,21 @@ class State:
         for permitted in list(relay.permissions.values()):
             if self.peers.denies(permitted.ip):
                 self.revoke(relay, permitted)
+        for connection in list(relay.connections.values()):
+            if self.peers.denies_transport(connection.peer, self.relayed):
+                self.disconnect(connection)
 
     def forget_expired(self, relay: Relay, now: int) -> None:
-        """Take back the channels and permissions of a relay that nobody needs any longer."""
+        """Take back the channels, permissions and connections of a relay that nobody needs any longer."""
         for bound in list(relay.channels.values()):
             if not bound.is_kept(now):
                 self.unbind(bound)
         for permitted in list(relay.permissions.values()):
             if permitted.expires <= now:
                 self.revoke(relay, permitted)
+        for connection in list(relay.connections.values()):
+            if connection.expires <= now:
+                self.disconnect(connection)
 
     def _reclaim(self, relay: Relay, now: int) -> None:
         if relay.expires <= now:
@@ -257,10 +302,13 @@ class State:
         self.forget_expired(relay, now)
         for permitted in relay.permissions.values():
             self.schedule(permitted.expires)
+        for connection in relay.connections.values():
+            self.schedule(connection.expires)
 
     def _end(self, owner: Allocation) -> None:
         assert owner.account is not None
         del self.clients[owner.via][owner.client]
+        mobility.forget(self, owner)
         owner.account.allocations -= 1
         self.rates.give_back(owner)
         self.pool.give_allocation(owner)

@@ -110,11 +110,13 @@ KNOWN = (
     EVEN_PORT,
     REQUESTED_TRANSPORT,
     DONT_FRAGMENT,
+    ACCESS_TOKEN,
     MESSAGE_INTEGRITY_SHA256,
     PASSWORD_ALGORITHM,
     USERHASH,
     XOR_MAPPED_ADDRESS,
     RESERVATION_TOKEN,
+    CONNECTION_ID,
 )
 
 _FINGERPRINT_MASK = 0x5354554E
@@ -144,6 +146,12 @@ class Reject(Exception):
         self.detail = detail
         self.attributes = attributes or []
         self.peer = peer
+
+
+def unknown_attributes(kinds: "list[int]") -> Reject:
+    """Return the refusal of a request with attributes that aren't understood (§6.3.1)."""
+    listed = b"".join([kind.to_bytes(2, "big") for kind in kinds])
+    return Reject(420, "unknown attributes", [(UNKNOWN_ATTRIBUTES, listed)])
 
 
 class Message:

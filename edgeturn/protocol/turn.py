@@ -3,6 +3,7 @@
     client(packet, size, via, source, now)   what a client sent to a listener
     peer(packet, size, index, source, now)   what a peer sent to a relayed transport address
     icmp(index, peer, error, now)            what the network said of a datagram that was sent to a peer
+    accepted(index, source, now)             a TCP connection of a peer; connected(…): what became of one to a peer
     tick(now)                                reclaims what has expired, returns when there is more to do
 
 Rule 1: the answer is None or (via, destination, data): the socket's number, port||ip, the datagram.
@@ -13,7 +14,17 @@ Rule 3: a packet buffer has HEADROOM in front of a peer's payload and at least 4
 Rule 4: observers are told of every change of state and can't fail it.
 """
 
-from edgeturn.protocol import allocation, channel, indication, permission, stun
+from edgeturn.protocol import (
+    allocation,
+    channel,
+    connection,
+    discovery,
+    indication,
+    mobility,
+    permission,
+    redirect,
+    stun,
+)
 from edgeturn.protocol.authentication import Authenticator
 from edgeturn.protocol.budget import Strangers
 from edgeturn.protocol.credentials import Credentials
@@ -21,6 +32,7 @@ from edgeturn.protocol.limits import CHANNEL_FIRST, CHANNEL_HEADER_SIZE, HEADROO
 from edgeturn.protocol.nonce import Nonces
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
+from edgeturn.protocol.pool import CONNECTING, PeerConnection
 from edgeturn.protocol.request import Request
 from edgeturn.protocol.state import State
 from edgeturn.seam import pack_pair, unpack_pair
@@ -32,12 +44,18 @@ if TYPE_CHECKING:
     from edgeturn.protocol.state import Datagram
     from edgeturn.protocol.stun import Attributes
 
+    Methods = dict[int, tuple[Callable[..., Attributes | None], bool]]
+
 # method -> (handler, whether the 5-tuple must have an allocation)
 METHODS = {
     stun.ALLOCATE: (allocation.allocate, False),
     stun.REFRESH: (allocation.refresh, True),
     stun.CREATE_PERMISSION: (permission.create_permission, True),
     stun.CHANNEL_BIND: (channel.channel_bind, True),
+}
+TCP_METHODS = {  # where TCP is relayed
+    stun.CONNECT: (connection.connect, True),
+    stun.CONNECTION_BIND: (connection.connection_bind, False),
 }
 
 _CHANNEL_START = HEADROOM - CHANNEL_HEADER_SIZE
@@ -59,12 +77,17 @@ class Turn(State):
         super().__init__(limits, families, peers, random, observer)
         self.authenticator = Authenticator(credentials, Nonces(random(32), limits.nonce_lifetime))
         self.strangers = Strangers(limits.unauthenticated_rate, random(8))
+        self._methods: Methods = dict(METHODS)
+        if limits.tcp_relay:
+            self._methods.update(TCP_METHODS)
 
     # What the loop calls for every datagram.
 
     def client(self, packet: memoryview, size: int, via: int, source: bytes, now: int) -> "Datagram | None":
         """Take a datagram of a client at port||ip from a listener; return the datagram to send."""
         known = self.clients[via].get(source)
+        if known is None and self.arriving:
+            known = mobility.arrive(self, packet, size, via, source)
         if known is None:
             return self._message(packet, size, via, source, now)
         number, length = unpack_pair(packet)
@@ -98,6 +121,20 @@ class Turn(State):
         """Take an ICMP error about a datagram to a peer: type, code, 4 bytes of error data; return what to send."""
         return indication.icmp(self, self.pool.relays[index], peer, error, now)
 
+    def accepted(self, index: int, source: bytes, now: int) -> "tuple[PeerConnection, Datagram] | None":
+        """Take a peer's TCP connection to a relayed address; return its record and what to send; None: to be closed."""
+        return connection.accepted(self, self.pool.relays[index], source, now)
+
+    def connected(self, pending: PeerConnection, reached: bool, now: int) -> "Datagram | None":
+        """Take whether a peer was reached by TCP; return the answer to the Connect request (RFC 6062 §5.2)."""
+        request = pending.request
+        if pending.stage != CONNECTING or request is None:
+            return None
+        try:
+            return self._answer(request, stun.SUCCESS, connection.connected(self, pending, reached, now))
+        except stun.Reject as reject:
+            return self._reject(request, reject)
+
     def use(self, limits: Limits, credentials: Credentials, peers: Peers) -> None:
         """Take other limits, credentials and peers; sessions go on, without what is no longer allowed."""
         self.limits = limits
@@ -129,7 +166,7 @@ class Turn(State):
         request = Request(message, via, source)
         if message.method == stun.BINDING:
             return self._binding(request, now)
-        if message.method not in METHODS or message.classic:
+        if message.method not in self._methods or message.classic:
             return self.drop("method")
         return self._request(request, now)
 
@@ -137,18 +174,15 @@ class Turn(State):
         """Answer a Binding request (RFC 8489 §12), also of a client that knows RFC 3489 only."""
         if not self.strangers.charge(request.source, now):
             return self.drop("over budget")
-        message = request.message
-        if message.unknown:
-            return self._reject(request, self._unknown(message))
-        if message.classic:
-            value = (stun.MAPPED_ADDRESS, stun.encode_address(request.source))
-        else:
-            value = (stun.XOR_MAPPED_ADDRESS, stun.encode_xor_address(request.source, message.transaction))
-        return self._answer(request, stun.SUCCESS, [value])
+        try:
+            via, destination, attributes = discovery.binding(self, request)
+        except stun.Reject as reject:
+            return self._reject(request, reject)
+        return via, destination, self._answer(request, stun.SUCCESS, attributes)[2]
 
     def _request(self, request: Request, now: int) -> "Datagram | None":
         """Authenticate a request, let its handler decide, and sign the answer (RFC 8656 §5)."""
-        handler, needs_allocation = METHODS[request.message.method]
+        handler, needs_allocation = self._methods[request.message.method]
         request.allocation = self.live_allocation(request.via, request.source, now)
         if request.allocation is None and not self._admits(request, now):
             return self.drop("over budget")
@@ -160,10 +194,11 @@ class Turn(State):
                 return self.drop("over budget")
             return self._reject(request, reject)
         try:
-            self._check(request, needs_allocation)
-            return self._answer(request, stun.SUCCESS, handler(self, request, now))
+            self._check(request, needs_allocation, now)
+            attributes = handler(self, request, now)
+            return None if attributes is None else self._answer(request, stun.SUCCESS, attributes)
         except stun.Reject as reject:
-            return self._reject(request, reject)
+            return self._reject(request, redirect.instead(self, request, reject, now))
 
     def _admits(self, request: Request, now: int) -> bool:
         """Say whether a request without an allocation is worth the work; who was challenged can't be locked out."""
@@ -175,22 +210,22 @@ class Turn(State):
         known = request.allocation.identity if request.allocation else None
         request.identity = self.authenticator.identify(request.message, request.source, now, known)
 
-    def _check(self, request: Request, needs_allocation: bool) -> None:
+    def _check(self, request: Request, needs_allocation: bool, now: int) -> None:
         """Do the checks that all methods share: unknown attributes, 5-tuple, user (RFC 8489 §6.3.1, RFC 8656 §5)."""
         if request.message.unknown:
-            raise self._unknown(request.message)
+            raise stun.unknown_attributes(request.message.unknown)
         if not needs_allocation:
             return
+        if request.message.method == stun.REFRESH and stun.MOBILITY_TICKET in request.message.attributes:
+            mobility.find(self, request, now)
         if request.allocation is None:
             raise stun.Reject(437, "no allocation")
         owner, identity = request.allocation.identity, request.identity
         assert owner is not None and identity is not None
-        if owner.user != identity.user:
+        if owner.user != identity.user and not (owner.ends and identity.ends):  # shared keys are exchanged, RFC 7635
             raise stun.Reject(441, "allocation of another user")
-
-    def _unknown(self, message: stun.Message) -> stun.Reject:
-        listed = b"".join([kind.to_bytes(2, "big") for kind in message.unknown])
-        return stun.Reject(420, "unknown attributes", [(stun.UNKNOWN_ATTRIBUTES, listed)])
+        if identity.ends:  # a newer token comes with another key
+            request.allocation.identity = identity
 
     def _reject(self, request: Request, reject: stun.Reject) -> "Datagram":
         self.observer.refused(request, reject)

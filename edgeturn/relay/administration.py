@@ -6,6 +6,7 @@ Rule 2: names and units stand in the keys: …_bytes, …_seconds, …_packets.
 
 from edgeturn import __version__, seam
 from edgeturn.protocol import address
+from edgeturn.protocol.listener import TCP, UDP
 from edgeturn.protocol.pool import Allocation
 from edgeturn.relay.control import ControlError
 from edgeturn.relay.describe import printable
@@ -48,8 +49,11 @@ class Administration:
             "configuration": daemon.settings.file,
             "realm": daemon.settings.text("realm"),
             "uptime_seconds": seam.wall() - daemon.started,
-            "listening": [address.format(each) for each in daemon.listening],
+            "listening": [address.format(each) for each in daemon.ways.listening()],
             "relay_addresses": [address.format_ip(ip) for ip in daemon.relaying()],
+            "addresses_away": [address.format_ip(ip) for ip in daemon.addresses.relayed.away],
+            "not_listening": sorted(daemon.ways.waiting.values()),
+            "external": daemon.external.describe(),
             "draining": turn.draining,
             "allocations": len(live),
             "reservations": turn.pool.reserved,
@@ -62,7 +66,11 @@ class Administration:
         return {
             "traffic": daemon.statistics.traffic(live),
             "kernel": daemon.kernel.describe(),
+            "certificate": daemon.renewal.describe(seam.wall()) if daemon.renewal else None,
+            "streams": daemon.streams.describe(),
+            "dtls": None if daemon.loop.dtls is None else daemon.loop.dtls.describe(),
             "refused": {str(code): count for code, count in daemon.statistics.refused_codes.items()},
+            "tcp_relay": daemon.peers.describe(),
             "dropped": dict(daemon.turn.dropped),
             "unsent_packets": daemon.loop.unsent,
             "failures": daemon.loop.failures,
@@ -74,7 +82,10 @@ class Administration:
         """Return every live allocation."""
         now = self._daemon.loop.now
         live = sorted(self._daemon.turn.live_sessions(), key=lambda owner: owner.session)
-        return {"sessions": [_describe(owner, self._daemon.kernel.traffic(owner), now) for owner in live]}
+        sessions = [_describe(owner, self._daemon.kernel.traffic(owner), now) for owner in live]
+        for owner, session in zip(live, sessions):
+            session["transport"] = self._daemon.turn.listeners[owner.via].transport
+        return {"sessions": sessions}
 
     def kick(self, request: "dict[str, object]") -> "dict[str, object]":
         """End sessions, by number or by user."""
@@ -144,11 +155,13 @@ def _describe(owner: Allocation, traffic: Traffic, now: int) -> "dict[str, objec
         "user": _names(owner)[0],
         "client": address.format(owner.client),
         "relayed": [address.format(relay.announced) for relay in relays],
+        "relayed_transport": TCP if any(relay.tcp for relay in relays) else UDP,
         "age_seconds": now - owner.created,
         "expires_seconds": owner.expires - now,
         "idle_seconds": max(now - traffic.used_at, 0),
         "permissions": owner.count_permissions(),
         "channels": len(owner.channels),
+        "tcp_peers": [address.format(each.peer) for each in owner.connections()],
         "kernel_channels": traffic.channels,
         "peers": [address.format(bound.peer) for bound in owner.channels.values()],
     } | traffic.counts()

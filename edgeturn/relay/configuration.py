@@ -4,17 +4,21 @@ Rule 1: an unknown section, option or value is an error with file and line; noth
 Rule 2: what is not written has the default of the table.
 """
 
+from edgeturn.protocol.address import format, ip_of, join, port_of
 from edgeturn.protocol.credentials import MD5, SHA256, Credentials
 from edgeturn.protocol.limits import Limits
 from edgeturn.protocol.peers import Peers
+from edgeturn.protocol.redirect import Alternates
+from edgeturn.protocol.token import Tokens
 from edgeturn.relay import options, uci
+from edgeturn.relay.tokens import TokenKey
 from edgeturn.relay.uci import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LIMITS = [option.name for option in options.OPTIONS if hasattr(Limits(), option.name)]
+LIMITS = [option.name for option in options.OPTIONS if option.section == "relay" and hasattr(Limits(), option.name)]
 
 
 class User:
@@ -39,6 +43,8 @@ class Configuration:
         self.file = file
         self.values: dict[str, object] = _defaults("relay")
         self.users: list[User] = []
+        self.token_keys: list[TokenKey] = []
+        self.found: dict[bytes, bytes] = {}  # what `external_address auto` has found, by relay address
         relays = 0
         for section in uci.parse(text, file):
             if section.kind not in options.section_kinds():
@@ -47,7 +53,10 @@ class Configuration:
             if relays > 1:
                 raise ConfigError(file, section.line, "a second section of type 'relay'")
             self._read(section)
+        self._check_names()
         self._check_bounds()
+        self._check_alternates()
+        self._check_discovery()
 
     def number(self, name: str) -> int:
         """Return the value of an option that is a number."""
@@ -71,6 +80,8 @@ class Configuration:
         limits = Limits()
         for name in LIMITS:
             setattr(limits, name, self.values[name])
+        if not self.values["tcp"] and not self.text("certificate"):
+            limits.max_connections = 0
         return limits
 
     def peers(self) -> Peers:
@@ -78,7 +89,7 @@ class Configuration:
         return Peers([str(text) for text in self.items("allow_peer")], [str(text) for text in self.items("deny_peer")])
 
     def credentials(self, random: "Callable[[int], bytes]") -> Credentials:
-        """Return users and secrets."""
+        """Return users, secrets and token keys; ConfigError where this machine can't read tokens."""
         credentials = Credentials(self.text("realm").encode(), random(32))
         for user in self.users:
             if user.keys:
@@ -87,7 +98,19 @@ class Configuration:
                 credentials.add_user(user.name.encode(), user.password.encode())
         for secret in self.items("secret"):
             credentials.add_secret(str(secret).encode())
+        credentials.tokens = Tokens((self.text("oauth_server") or self.text("realm")).encode())
+        for each in self.token_keys:
+            each.add_to(credentials.tokens)
         return credentials
+
+    def alternates(self, random: "Callable[[int], bytes]") -> Alternates:
+        """Return the servers that clients are sent to."""
+        places = [each for each in self.items("alternate_server") if isinstance(each, bytes)]
+        return Alternates(places, self.text("alternate_domain").encode(), random(32))
+
+    def differs(self, other: "Configuration", *names: str) -> bool:
+        """Say whether one of some options differs."""
+        return any(self.values[name] != other.values[name] for name in names)
 
     def announced(self, ip: bytes) -> bytes:
         """Return the IP address that is announced for one that relays are bound to."""
@@ -100,14 +123,17 @@ class Configuration:
                 return announced
             if not bound and len(announced) == len(ip):
                 single = announced
-        return single
+        return self.found.get(ip, ip) if single == ip else single
 
     def changes(self, other: "Configuration") -> "list[str]":
-        """Return the names of options that differ, users as `users`."""
+        """Return the names of options that differ, users as `users` and token keys as `token_keys`."""
         names = [name for name in self.values if self.values[name] != other.values[name]]
         same = [mine.is_like(theirs) for mine, theirs in zip(self.users, other.users)]
         if len(self.users) != len(other.users) or not all(same):
             names.append("users")
+        alike = [mine.is_like(theirs) for mine, theirs in zip(self.token_keys, other.token_keys)]
+        if len(self.token_keys) != len(other.token_keys) or not all(alike):
+            names.append("token_keys")
         return names
 
     def _read(self, section: uci.Section) -> None:
@@ -122,6 +148,8 @@ class Configuration:
             self._take(option, entry, values, lines)
         if section.kind == "relay":
             self.values = values
+        elif section.kind == "token_key":
+            self.token_keys.append(TokenKey(self.file, section.line, section.name, values))
         else:
             self.users.append(self._user(section, values))
 
@@ -162,12 +190,56 @@ class Configuration:
         keys = {algorithm: value for algorithm, value in given if isinstance(value, bytes)}
         return User(section.name, password if isinstance(password, str) else "", keys)
 
+    def _check_names(self) -> None:
+        """Refuse what would be two kinds of user, or two keys, of one name."""
+        names = [user.name for user in self.users]
+        for each in self.token_keys:
+            if each.kid in names:
+                raise ConfigError(self.file, 0, f"the name of token_key '{each.kid}' stands here twice")
+            names.append(each.kid)
+
+    def _check_alternates(self) -> None:
+        """Refuse alternates that are this relay itself, which would send clients round in circles."""
+        listening = [each for each in self.items("listen") + self.items("listen_tls") if isinstance(each, bytes)]
+        announced = [join(self.announced(ip_of(each)), port_of(each)) for each in listening]
+        for each in self.items("alternate_server"):
+            assert isinstance(each, bytes)
+            if not any(ip_of(each)):
+                raise ConfigError(self.file, 0, f"option 'alternate_server': {format(each)} is no server's address")
+            if each in listening or each in announced:
+                raise ConfigError(self.file, 0, f"option 'alternate_server': {format(each)} is this relay itself")
+
+    def _check_backends(self) -> None:
+        """Refuse backends that are this relay itself; where wildcards make them so, that is seen at run time."""
+        listening = [each for each in self.items("listen") + self.items("listen_tls") if isinstance(each, bytes)]
+        for name in ("https_backend", "http_backend"):
+            backend = self.values[name]
+            if isinstance(backend, bytes) and (not any(ip_of(backend)) or not port_of(backend)):
+                raise ConfigError(self.file, 0, f"option '{name}': {format(backend)} is no server's address")
+            if backend in listening:
+                raise ConfigError(self.file, 0, f"option '{name}': the relay itself listens there")
+
+    def _check_discovery(self) -> None:
+        port = self.number("alternate_port")
+        ports = [port_of(each) for each in self.items("listen") if isinstance(each, bytes)] or [options.DEFAULT_PORT]
+        if self.values["nat_discovery"] and port in ports:
+            raise ConfigError(self.file, 0, f"option 'alternate_port': {port} is the port that clients ask already")
+
     def _check_bounds(self) -> None:
         if self.number("default_lifetime") > self.number("max_lifetime"):
             raise ConfigError(self.file, 0, "option 'default_lifetime' is larger than 'max_lifetime'")
+        self._check_certificate()
+        self._check_backends()
         first, last = self.values["relay_ports"]  # type: ignore[misc]
         if last - first + 1 < self.number("max_allocations"):  # type: ignore[has-type]
             raise ConfigError(self.file, 0, "option 'relay_ports' has fewer ports than 'max_allocations'")
+
+    def _check_certificate(self) -> None:
+        for name in ("key", "listen_tls", "tls_names", "dtls"):
+            if self.values[name] and not self.text("certificate"):
+                raise ConfigError(self.file, 0, f"option '{name}' needs option 'certificate', a PEM file")
+        if self.text("certificate") and not self.text("key"):
+            raise ConfigError(self.file, 0, "option 'certificate' needs option 'key', the file with its private key")
 
 
 def _defaults(section: str) -> "dict[str, object]":

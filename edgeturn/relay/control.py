@@ -80,6 +80,9 @@ class Control:
         except OSError as error:
             if error.args[0] != seam.EAGAIN:
                 self._drop(connection)
+        except MemoryError:  # what couldn't be read stays ready for ever
+            self._drop(connection)
+            raise
 
     def _read(self, connection: _Connection) -> None:
         data = connection.sock.recv(_PIECE)
@@ -102,13 +105,17 @@ class Control:
             document = json.loads(request.decode())
             name = document["command"] if isinstance(document, dict) else ""
             command = self._commands.get(name)
-            if command is None:
-                raise ControlError("no such command; there are " + ", ".join(sorted(self._commands)))
+        except (ValueError, KeyError, TypeError, RuntimeError, MemoryError):  # the last two: nested without end
+            return {"ok": False, "error": "the request is no JSON object with a 'command'"}
+        if command is None:
+            return {"ok": False, "error": "no such command; there are " + ", ".join(sorted(self._commands))}
+        try:
             answer = command(document)
         except ControlError as error:
             return {"ok": False, "error": error.args[0]}
-        except (ValueError, KeyError, TypeError, RuntimeError, MemoryError):  # the last two: nested without end
-            return {"ok": False, "error": "the request is no JSON object with a 'command'"}
+        except Exception as error:  # whoever asks gets an answer
+            seam.print_trace(error)
+            return {"ok": False, "error": "that failed, and the log of the relay says where"}
         answer["ok"] = True
         return answer
 

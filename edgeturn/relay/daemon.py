@@ -1,36 +1,44 @@
 """The daemon: puts configuration, core, sockets, log and control socket together, and changes them while it runs.
 
 Rule 1: everything that can fail is done before the first status line; what fails is a StartError in one sentence.
-Rule 2: a reload checks all of the new configuration first, changes nothing where it's wrong, and drops no allocation.
+Rule 2: a reload checks all of the new configuration first, changes nothing where it's wrong, and drops no
+        allocation whose addresses stay.
 """
 
 from edgeturn import seam
 from edgeturn.kernel.maps import instance
 from edgeturn.kernel.openings import Openings
 from edgeturn.protocol import address
-from edgeturn.protocol.address import family
+from edgeturn.protocol.listener import NOWHERE
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Relay
 from edgeturn.protocol.turn import Turn
-from edgeturn.relay import configuration, listeners, network, options, plan
+from edgeturn.relay import behaviour, configuration, listeners, options, plan
+from edgeturn.relay.addresses import ANNOUNCED_TWICE, Addresses, families, is_unique
+from edgeturn.relay.anycast import Anycast
 from edgeturn.relay.attacher import Attacher
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.control import Control, is_served
-from edgeturn.relay.kernel import ON, KernelPath
+from edgeturn.relay.kernel import KernelPath
+from edgeturn.relay.listeners import Listeners
 from edgeturn.relay.log import Log, LogObserver
 from edgeturn.relay.loop import LONGEST_WAIT, Loop
+from edgeturn.relay.nat.external import External
 from edgeturn.relay.observers import Observers
 from edgeturn.relay.passwd import find_user
 from edgeturn.relay.relays import RelaySockets, StartError
 from edgeturn.relay.statistics import Statistics
+from edgeturn.relay.streams.peers import PeerSockets
+from edgeturn.relay.streams.pool import PROTOCOLS, Streams
+from edgeturn.relay.tls import dtls
 from edgeturn.relay.uci import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.relay.control import Command
-
-_LOOPBACK = b"\x7f\x00\x00\x01"
+    from edgeturn.relay.tls.certificates import Pair
+    from edgeturn.relay.tls.renewal import Renewal
 
 
 class _SocketObserver(Observer):
@@ -40,7 +48,7 @@ class _SocketObserver(Observer):
         self._daemon = daemon
 
     def allocated(self, relay: Relay) -> None:
-        if relay.allocation is not None:
+        if relay.allocation is not None and not relay.tcp:
             self._daemon.loop.start_relay(relay.index)
 
     def freed(self, relay: Relay) -> None:
@@ -57,22 +65,22 @@ class Daemon:
         self.started = seam.wall()
         self.kernel = KernelPath(settings, self.log)
         self.statistics = Statistics(self.kernel)
-        self.interfaces = network.interfaces()
-        self._local: "tuple[list[bytes], list[tuple[bytes, int]]] | None" = None  # what the peer policy was told last
-        self.relay_ips = self._find_relay_ips()
-        self.attacher = Attacher(self.log, settings.file, self.interfaces)
+        self.addresses = Addresses(settings, self.log)
+        self.attacher = Attacher(self.log, settings.file, self.addresses.interfaces)
+        self.anycast = Anycast(self.log, settings.file, bool(settings.values["discovery"]))
         self.openings = Openings(instance(settings.text("control")), self.log.write)
-        self.observers = Observers(
-            [_SocketObserver(self), LogObserver(self.log, self.kernel), self.statistics, self.openings]
-        )
+        self.log_observer = LogObserver(self.log, self.kernel)
+        self.observers = Observers([_SocketObserver(self), self.log_observer, self.statistics, self.openings])
         self.turn = self._make_turn(settings)
-        self.relays = RelaySockets(self.turn, settings, self.relay_ips)
+        self.relays = RelaySockets(self.turn, settings, self.addresses.relayed.homes())
         self.loop = Loop(self.turn, self.relays)
-        self.loop.before_wait = self._before_wait
-        self.listeners = self._listen()  # first: a relay's random port mustn't be one that is listened on
-        self.listening = list(self.listeners.values())
+        self.external = External(self)
+        self.renewal = _renewal(settings, self.log)
+        self._open_ways(settings)
         self._open_relays()
-        self._reload_wanted, self._second = False, -1
+        self.addresses.begin(self)
+        self._serve_certificate()
+        self._reload_wanted, self._second, self._pins_looked_at = False, -1, seam.clock()
         self._control: "Control | None" = None
         self._catch_signals()
 
@@ -90,14 +98,20 @@ class Daemon:
         self.kernel.prove()
         seam.settle()
         seam.write_error(self._ready_line() + "\n")
-        self.log.write("info", plan.holds(self.settings.limits(), len(self.relay_ips)))
+        self.log.write("info", plan.holds(self.settings.limits(), len(self.turn.pool.families)))
         self.kernel.announce()
+        self.loop.before_wait = self._before_wait
         try:
             self.loop.run()
+            self.external.withdraw()
         finally:
             if self._control is not None:
                 self._control.close()
+            self.streams.close()
+            if self.loop.dtls is not None:
+                self.loop.dtls.close()
             self.loop.close()
+            self.anycast.end()
         self.log.write("info", "stopped" + self.kernel.farewell(seam.clock()))
 
     def reload(self, text: str) -> "dict[str, object]":
@@ -105,10 +119,14 @@ class Daemon:
         new = Configuration(text, self.settings.file)
         applied = [name for name in self.settings.changes(new) if _is_live(name)]
         waits = [name for name in self._started_with.changes(new) if not _is_live(name)]
+        if any(kind not in self.turn.pool.families for kind in families(new)):
+            waits.append("relay_address")
+        if not is_unique(new, [ip for ip in new.items("relay_address") if isinstance(ip, bytes)]):
+            raise ConfigError(new.file, 0, ANNOUNCED_TWICE)
         self._apply(new)
         self.settings = new
         self.log.write("info", f"reloaded applied={_listed(applied)} needs-restart={_listed(waits)}")
-        return {"applied": applied, "needs_restart": waits}
+        return {"applied": applied, "needs_restart": waits, "not_listening": sorted(self.ways.waiting.values())}
 
     def read_file(self) -> str:
         """Return the text of the configuration file; ConfigError where it can't be read."""
@@ -131,7 +149,7 @@ class Daemon:
 
     def relaying(self) -> "list[bytes]":
         """Return the IP addresses that are relayed from, IPv4 first."""
-        return [ip for kind in sorted(self.relay_ips) for ip in self.relay_ips[kind]]
+        return self.addresses.relayed.chosen()
 
     def stop(self) -> None:
         """End the loop after this turn of it."""
@@ -139,43 +157,41 @@ class Daemon:
 
     # Starting.
 
+    def _listen(self, settings: Configuration) -> None:
+        """Open the listeners, before relays draw their ports."""
+        places = listeners.addresses(settings, self.addresses.interfaces)
+        self.turn.discovery = behaviour.served(settings, places)
+        self.ways.start(places)
+        self.loop.open_way(NOWHERE, b"", lambda data, destination: None)
+
     def _make_turn(self, settings: Configuration) -> Turn:
-        return Turn(
+        turn = Turn(
             settings.limits(),
-            tuple(sorted(self.relay_ips)),
+            self.addresses.relayed.families,
             settings.credentials(seam.random_bytes),
             self._peers(settings),
             seam.random_bytes,
             self.observers,
         )
+        self.addresses.prepare(turn.pool)
+        turn.alternates = settings.alternates(seam.random_bytes)
+        return turn
 
-    def _find_relay_ips(self) -> "dict[int, list[bytes]]":
-        """Return the IP addresses to relay from, by family: those that are written, else those that the routes use."""
-        ips = self.settings.items("relay_address") or network.default_sources()
-        if not ips:
-            ips = [interface.ip for interface in self.interfaces if interface.ip == _LOOPBACK]
-            self.log.write("warning", "no route to the internet: relaying on the loopback address only")
-        found: dict[int, list[bytes]] = {}
-        for ip in ips:
-            assert isinstance(ip, bytes)
-            found.setdefault(family(ip), []).append(ip)
-        announced = [self.settings.announced(ip) for ips in found.values() for ip in ips]
-        if len(set(announced)) < len(announced):
-            raise StartError("option 'external_address': each relayed address needs one of its own, as RELAY=ANNOUNCED")
-        return found
-
-    def _listen(self) -> "dict[int, bytes]":
-        """Open the listeners; return their addresses by number."""
-        places = listeners.addresses(self.settings, self.interfaces)
-        if not places:
-            raise StartError("no address to listen on")
-        return {self.loop.add_listener(_listener(place), place): place for place in places}
+    def _open_ways(self, settings: Configuration) -> None:
+        """Open every way in, before the relays draw their ports."""
+        self.streams = Streams(self.loop, settings, self.log)
+        self.peers = PeerSockets(self.loop, self.streams, self.log)
+        self.observers.add(self.peers)
+        self.loop.dtls = dtls.opened(self.loop, settings, self.log)
+        self.ways = Listeners(self.loop, self.log)
+        self.ways.beside.append((self.streams.listen, self.streams.unlisten))
+        self._listen(settings)
 
     def _open_relays(self) -> None:
         """Open the relay sockets, behind the sockets of what an earlier relay left in the kernel: at other ports."""
         if is_served(self.settings.text("control")):
             raise StartError(f"another relay uses the control socket {self.settings.text('control')}")
-        self.kernel.start(self.turn, self.observers, self.listeners, self.relaying())
+        self.kernel.start(self.turn, self.observers, self.ways.places, self.relaying())
         try:
             self.relays.open_all()
         except StartError:
@@ -185,21 +201,8 @@ class Daemon:
 
     def _peers(self, settings: Configuration) -> Peers:
         peers = settings.peers()
-        relay_ips = self.relaying()
-        announced = [self._started_with.announced(ip) for ip in relay_ips]
-        self._tell_local(peers)
-        peers.set_relays(set(relay_ips + announced))
+        self.addresses.tell(peers, settings)
         return peers
-
-    def _tell_local(self, peers: Peers) -> bool:
-        """Let a peer policy know the addresses and routes that the machine has now; say whether they are others."""
-        self._interfaces_read_at = seam.clock()
-        self.interfaces = network.interfaces()
-        subnets = [interface.subnet() for interface in self.interfaces if interface.length < 8 * len(interface.ip)]
-        local = [interface.ip for interface in self.interfaces], subnets + network.connected_routes()
-        peers.set_local(*local)
-        changed, self._local = local != self._local, local
-        return changed
 
     def _catch_signals(self) -> None:
         if not seam.SIGNALS:
@@ -231,7 +234,7 @@ class Daemon:
             raise StartError(f"can't become user '{name}': {seam.reason(error)}")
 
     def _ready_line(self) -> str:
-        places = ", ".join([address.format(each) for each in self.listening])
+        places = ", ".join([address.format(each) for each in self.ways.listening()])
         relays = ", ".join([address.format_ip(ip) for ip in self.relaying()])
         return f"edgeturn ready on {places}; relaying from {relays}; {seam.INTERPRETER}"
 
@@ -242,41 +245,67 @@ class Daemon:
         if self.loop.now != self._second:
             self._second = self.loop.now
             self._each_second()
+        if self.addresses.watch.is_wanted:
+            self.addresses.follow()
         if self._reload_wanted:
             self._reload_wanted = False
             self.reload_file()
         if self.turn.draining and not self.turn.live_sessions():
             self.log.write("info", "drained")
             self.stop()
-        return max(self._interfaces_read_at + LONGEST_WAIT - self.loop.now, 1)
+        if self.streams or self.loop.dtls or self.renewal:
+            return 1
+        return min(self.addresses.wait(self.loop.now), self.external.wanted_in())
 
     def _each_second(self) -> None:
         """Do what needn't be looked after at each wake-up, which under load is for each packet."""
         self.turn.authenticator.wall_offset = seam.wall() - self.loop.now
-        if self.loop.now - self._interfaces_read_at >= LONGEST_WAIT:
-            self._follow_addresses()
+        self.addresses.each_second(self.loop.now)
+        if self.loop.now >= self._pins_looked_at + LONGEST_WAIT:
+            self._pins_looked_at = self.loop.now
             self.kernel.look()
         self.kernel.tick(self.loop.now)
+        self.streams.tick(self.loop.now)
+        if self.renewal is not None:
+            self.renewal.tick(seam.wall())
+        self.external.tick(self.loop.now)
+        self.peers.tick(self.loop.now)
+        if self.loop.dtls is not None:
+            self.loop.dtls.tick(self.loop.now)
 
-    def _follow_addresses(self) -> None:
-        """Follow the machine's addresses and routes, in the peer policy and where the program is attached."""
-        try:
-            if self._tell_local(self.turn.peers):
-                self.turn.reconsider_peers()
-                self.kernel.reconsider()
-        except (OSError, MemoryError) as error:  # what was known stays true until the next time
-            self._local = None
-            self.log.write("warning", f"addresses-unread reason='{error}'")
-        self.attacher.follow(self.interfaces, self.kernel.state == ON)
+    def _serve_certificate(self) -> None:
+        """Say what is to be said of the certificate that serves, and follow its files from now on."""
+        if self.renewal is not None:
+            self.renewal.serve(self.ways.listening, self._use_certificate)
+            self.streams.door.use_names(self.renewal.pair.chain.leaf.dns)
+
+    def _use_certificate(self, pair: "Pair") -> None:
+        """Take other files for the handshakes from now on; OSError or ValueError where they can't be used."""
+        context = self.streams.tls.context(pair.file, pair.key_file, PROTOCOLS)
+        if self.loop.dtls is not None:
+            self.loop.dtls.use_files(pair.file, pair.key_file)
+        self.streams.use_context(context)
+        self.streams.door.use_names(pair.chain.leaf.dns)
 
     def _apply(self, new: Configuration) -> None:
+        self.external.use(new)
         credentials, peers = new.credentials(seam.random_bytes), self._peers(new)
         limits = self.turn.limits
         for name in configuration.LIMITS:
             if _is_live(name):
                 setattr(limits, name, new.values[name])
         self.turn.use(limits, credentials, peers)
+        if self.settings.differs(new, "alternate_server", "alternate_domain"):
+            self.turn.alternates = new.alternates(seam.random_bytes)
+        self.addresses.use(new)
         self.kernel.reload()
+        self.streams.use(new)
+        if self.renewal is not None:
+            self.renewal.reload(new)
+            self.streams.door.use_names(self.renewal.pair.chain.leaf.dns)
+        if self.loop.dtls is not None:
+            self.loop.dtls.use(new)
+        self.anycast.follow(bool(new.values["discovery"]))
         self.log.set_level(new.text("log_level"))
 
 
@@ -287,13 +316,17 @@ def _open_log(settings: Configuration) -> Log:
         raise StartError(f"can't write to syslog: {seam.reason(error)}")
 
 
-def _listener(place: bytes) -> "seam.Socket":
-    """Return a socket bound to a listening address; StartError where it can't be."""
+def _renewal(settings: Configuration, log: Log) -> "Renewal | None":
+    """Return what follows the certificate, None where there's none; StartError where it can't serve."""
+    if not settings.text("certificate"):
+        return None
+    from edgeturn.relay.tls.certificates import Unusable  # here, because it takes memory
+    from edgeturn.relay.tls.renewal import Renewal
+
     try:
-        return listeners.open_at(place)
-    except OSError as error:
-        hint = "; is another TURN server running?" if error.args[0] == seam.EADDRINUSE else ""
-        raise StartError(f"can't listen on {address.format(place)}: {seam.reason(error)}{hint}")
+        return Renewal(settings, log)
+    except Unusable as error:
+        raise StartError(str(error))
 
 
 def _is_live(name: str) -> bool:

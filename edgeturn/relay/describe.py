@@ -15,6 +15,8 @@ METHODS = {
     stun.REFRESH: "Refresh",
     stun.CREATE_PERMISSION: "CreatePermission",
     stun.CHANNEL_BIND: "ChannelBind",
+    stun.CONNECT: "Connect",
+    stun.CONNECTION_BIND: "ConnectionBind",
 }
 _CLASSES = {stun.REQUEST: "request", stun.SUCCESS: "success", stun.ERROR: "error"}
 
@@ -31,6 +33,10 @@ def _text(value: bytes, transaction: bytes) -> str:
 
 def _hexadecimal(value: bytes, transaction: bytes) -> str:
     return "".join([f"{byte:02x}" for byte in value[:32]]) or "yes"
+
+
+def _hidden(value: bytes, transaction: bytes) -> str:
+    return f"{len(value)} bytes"  # whoever has it resumes somebody's session, or logs in
 
 
 def _number(value: bytes, transaction: bytes) -> str:
@@ -79,10 +85,16 @@ _ATTRIBUTES: "dict[int, tuple[str, Callable[[bytes, bytes], str]]]" = {
     stun.USERHASH: ("USERHASH", _hexadecimal),
     stun.XOR_MAPPED_ADDRESS: ("XOR-MAPPED-ADDRESS", _xor_address),
     stun.RESERVATION_TOKEN: ("RESERVATION-TOKEN", _hexadecimal),
+    stun.CONNECTION_ID: ("CONNECTION-ID", _hexadecimal),
     stun.ADDITIONAL_ADDRESS_FAMILY: ("ADDITIONAL-ADDRESS-FAMILY", _first_byte),
     stun.ADDRESS_ERROR_CODE: ("ADDRESS-ERROR-CODE", _error),
     stun.PASSWORD_ALGORITHMS: ("PASSWORD-ALGORITHMS", _hexadecimal),
     stun.SOFTWARE: ("SOFTWARE", _text),
+    stun.ALTERNATE_SERVER: ("ALTERNATE-SERVER", _plain_address),
+    stun.ALTERNATE_DOMAIN: ("ALTERNATE-DOMAIN", _text),
+    stun.MOBILITY_TICKET: ("MOBILITY-TICKET", _hidden),
+    stun.ACCESS_TOKEN: ("ACCESS-TOKEN", _hidden),
+    stun.THIRD_PARTY_AUTHORIZATION: ("THIRD-PARTY-AUTHORIZATION", _text),
     stun.FINGERPRINT: ("FINGERPRINT", _hexadecimal),
 }
 

@@ -140,6 +140,16 @@ class KernelPath:
         if self._owed:
             self._core.schedule(now + 1)
 
+    def follow(self, relay_ips: "list[bytes]") -> None:
+        """Take other IP addresses to relay from, and the listeners that there are now."""
+        self._relay_ips = relay_ips
+        try:
+            if self.carrier is not None:
+                self.carrier.follow(relay_ips)
+        except (OSError, MemoryError):
+            assert self.carrier is not None
+            self.carrier.failed()
+
     def reconsider(self) -> None:
         """Apply another peer policy to what a relay before this one left."""
         self._owed = max(self._owed, _POLICY)

@@ -13,7 +13,7 @@ import socket
 from edgeturn import seam
 from edgeturn.protocol import address, stun
 from edgeturn.protocol.observer import Observer
-from edgeturn.protocol.pool import Channel, Permission, Relay
+from edgeturn.protocol.pool import Allocation, Channel, PeerConnection, Permission, Relay
 from edgeturn.protocol.request import Request
 from edgeturn.relay.describe import METHODS, describe, printable
 from edgeturn.relay.options import LEVELS
@@ -80,6 +80,7 @@ class LogObserver(Observer):
         self._failed: set[tuple[bytes, bytes]] = set()
         self._window = 0
         self._refusals = 0
+        self.reason = ""  # why what ends now ends, where that isn't its client's doing
 
     def allocated(self, relay: Relay) -> None:
         owner = relay.allocation
@@ -95,11 +96,12 @@ class LogObserver(Observer):
             self._log.write("info", f"reservation-ended relayed={address.format(relay.announced)}")
             return
         counted = self._kernel.traffic(owner)
+        why = f" reason={self.reason}" if self.reason else ""
         counters = (
             f"up={counted.up_packets}/{counted.up_bytes} down={counted.down_packets}/{counted.down_bytes}"
             f" kernel={counted.kernel_packets}/{counted.kernel_bytes} packets/bytes"
         )
-        self._log.write("info", f"freed {_session(relay)} relayed={address.format(relay.announced)} {counters}")
+        self._log.write("info", f"freed {_session(relay)} relayed={address.format(relay.announced)} {counters}{why}")
 
     def permitted(self, relay: Relay, permission: Permission) -> None:
         if self._log.writes("debug"):
@@ -113,6 +115,24 @@ class LogObserver(Observer):
     def unbound(self, channel: Channel) -> None:
         if self._log.writes("debug"):
             self._log.write("debug", f"unbound {_session(channel.relay)} channel={channel.number:#06x}")
+
+    def moved(self, owner: Allocation, former: bytes) -> None:
+        relay = owner.relays[0] or owner.relays[1]
+        if relay is not None:
+            self._log.write("info", f"moved {_session(relay)} from={address.format(former)}")
+
+    def connecting(self, connection: PeerConnection) -> None:
+        self._tell_connection("connecting", connection)
+
+    def joined(self, connection: PeerConnection) -> None:
+        self._tell_connection("joined", connection)
+
+    def disconnected(self, connection: PeerConnection) -> None:
+        self._tell_connection("disconnected", connection)
+
+    def _tell_connection(self, event: str, connection: PeerConnection) -> None:
+        if self._log.writes("debug"):
+            self._log.write("debug", f"{event} {_session(connection.relay)} peer={address.format(connection.peer)}")
 
     def refused(self, request: Request, reject: stun.Reject) -> None:
         level = "info"

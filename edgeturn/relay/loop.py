@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeturn.protocol.state import Datagram
+    from edgeturn.relay.tls.dtls import Dtls
 
     Handler = Callable[[int], None]
     Take = Callable[[memoryview, int, int, bytes, int], Datagram | None]
@@ -43,6 +44,7 @@ class Loop:
         self.unsent = self.failures = 0
         self.before_wait: "Callable[[], int]" = lambda: LONGEST_WAIT  # returns in how many seconds it's wanted again
         self.late: "list[Callable[[], object]]" = []  # called once, after all that was ready
+        self.dtls: "Dtls | None" = None  # whoever takes that on the sockets of the UDP listeners
         self.soon: "list[Callable[[], object]]" = []  # called once, in the next turn, which then doesn't wait
         self.buffer = bytearray(HEADROOM + seam.DATAGRAM_SIZE + 4)  # of what is being read; nothing stays in it
         self._packet = memoryview(self.buffer)
@@ -54,8 +56,17 @@ class Loop:
     def add_listener(self, sock: "seam.Socket", place: bytes) -> int:
         """Serve clients on a UDP socket that is bound to port||ip; return the listener's number."""
         via = self.open_way(UDP, place, sock.sendto)
-        self.poller.register(sock, self._reader(sock, 0, self.turn.client, via))
+        take = self.turn.client if self.dtls is None else self.dtls.listen(sock, place)
+        self.poller.register(sock, self._reader(sock, 0, take, via))
         return via
+
+    def remove_listener(self, via: int, sock: "seam.Socket") -> None:
+        """Serve clients on a UDP socket no longer, and close it."""
+        if self.dtls is not None:
+            self.dtls.unlisten(self.turn.listeners[via].place)
+        self.poller.unregister(sock)
+        self.close_way(via)
+        sock.close()
 
     def open_way(self, transport: str, place: bytes, send: "Callable[..., object]") -> int:
         """Make a listener of which somebody else reads; return its number.
@@ -93,7 +104,7 @@ class Loop:
             if self.relays.worn or self.turn.pool.pair_taken:
                 self.relays.renew()
             longest = self.before_wait()  # a finished drain clears `running` there
-            ready = self.poller.wait(self._timeout(longest) if self.running and not self.soon else 0)
+            ready = self.poller.wait(self._timeout(longest) if self.running and not self.soon and not self.late else 0)
             self.now = seam.clock()
             for handler, events in ready:
                 try:
@@ -135,6 +146,8 @@ class Loop:
 
     def _timeout(self, longest: int) -> int:
         """Return how long to wait, in milliseconds; longest: in seconds, where nothing comes before."""
+        if self.relays.is_behind:
+            return 0
         seconds = min(_RETRY, longest) if self.relays.worn else longest
         if self.turn.due:
             seconds = min(seconds, max(self.turn.due - self.now, 0))

@@ -3,7 +3,7 @@
 from edgeturn import seam
 from edgeturn.protocol import stun
 from edgeturn.protocol.observer import Observer
-from edgeturn.protocol.pool import Channel, Permission, Relay
+from edgeturn.protocol.pool import Allocation, Channel, PeerConnection, Permission, Relay
 from edgeturn.protocol.request import Request
 
 TYPE_CHECKING = False
@@ -40,6 +40,18 @@ class Observers(Observer):
 
     def unbound(self, channel: Channel) -> None:
         self._tell(lambda observer: observer.unbound(channel))
+
+    def moved(self, owner: Allocation, former: bytes) -> None:
+        self._tell(lambda observer: observer.moved(owner, former))
+
+    def connecting(self, connection: PeerConnection) -> None:
+        self._tell(lambda observer: observer.connecting(connection))
+
+    def joined(self, connection: PeerConnection) -> None:
+        self._tell(lambda observer: observer.joined(connection))
+
+    def disconnected(self, connection: PeerConnection) -> None:
+        self._tell(lambda observer: observer.disconnected(connection))
 
     def refused(self, request: Request, reject: stun.Reject) -> None:
         self._tell(lambda observer: observer.refused(request, reject))

@@ -5,6 +5,8 @@ A new option is a new row. A kind turns text into a value and raises ValueError 
 
 from edgeturn.protocol import address
 from edgeturn.protocol.limits import MOST_ALLOCATIONS, Limits
+from edgeturn.protocol.mapping import dns
+from edgeturn.relay.tokens import ALGORITHMS, token_key, unix_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 3478
 TLS_PORT = 5349
+HTTP_PORT = 80
 HTTPS_PORT = 443
 _LARGEST = 1 << 30
 _TRUE = ("1", "on", "yes", "true", "enabled")
@@ -21,6 +24,7 @@ LEVELS = ("error", "warning", "info", "debug")
 LOG_TARGETS = ("stderr", "syslog")
 KERNEL_HOOKS = ("auto", "tc", "xdp", "off")
 GRO_CHOICES = ("keep", "off")
+MAPPING_CHOICES = ("auto", "pcp", "nat-pmp", "upnp", "off")
 
 
 def text(value: str) -> str:
@@ -92,6 +96,21 @@ def place(port: int) -> "Callable[[str], bytes]":
             return address.parse(value, port)
         except ValueError:
             raise ValueError(f"must be an address such as 192.0.2.1:{port} or [2001:db8::1]:{port}")
+
+    return take
+
+
+def server(port: int) -> "Callable[[str], tuple[str, bytes]]":
+    """Return the kind that takes a host name or an address, with or without port: the name with port||b"", or ""."""
+
+    def take(value: str) -> "tuple[str, bytes]":
+        name, colon, number = value.partition(":")
+        try:
+            if dns.is_name(name) and ":" not in number:  # an IPv6 address has more than one
+                return name, address.join(b"", address.parse_port(number) if colon else port)
+            return "", address.parse(value, port)
+        except ValueError:
+            raise ValueError(f"must be a name or an address such as stun.example.org or 192.0.2.1:{port}")
 
     return take
 
@@ -185,16 +204,66 @@ OPTIONS = tuple(
         for row in (
             ("relay", "realm", realm, "edgeturn", _LIVE, _ONE,
              "Domain of the credentials; short keeps answers small."),
-            ("relay", "listen", place(DEFAULT_PORT), None, _RESTART, _MANY,
+            ("relay", "listen", place(DEFAULT_PORT), None, _LIVE, _MANY,
              "Address and port for clients; every address, port 3478, if none is given."),
-            ("relay", "relay_address", ip, None, _RESTART, _MANY,
+            ("relay", "listen_tls", place(TLS_PORT), None, _RESTART, _MANY,
+             "Address and port for TLS, beside all that listen serves; port 5349 of every address if none is given."),
+            ("relay", "tcp", boolean, "1", _RESTART, _ONE,
+             "0 listens on UDP only where `listen` says so."),
+            ("relay", "certificate", absolute, None, _RESTART, _ONE,
+             "File with the certificate for TLS and its chain, PEM; TLS and TCP share their ports."),
+            ("relay", "key", absolute, None, _RESTART, _ONE,
+             "File with the certificate's private key, PEM."),
+            ("relay", "tls_names", text, None, _LIVE, _MANY,
+             "Name that clients know the relay by, and that the certificate has to be for."),
+            ("relay", "dtls", boolean, "0", _RESTART, _ONE,
+             "1 serves DTLS at every UDP listener too, with the certificate for TLS."),
+            ("relay", "max_dtls_sessions", number(1, 16384), "64", _RESTART, _ONE,
+             "DTLS sessions in all; the oldest without an allocation gives way to one more."),
+            ("relay", "max_connections", number(1, 16384), str(_D.max_connections), _RESTART, _ONE,
+             "Connections over TCP and TLS in all; their memory is taken at start."),
+            ("relay", "max_handshakes", number(1, 16384), "32", _LIVE, _ONE,
+             "TLS handshakes under way at a time; the oldest gives way to one more."),
+            ("relay", "stream_buffer", number(2048, 65536), str(_D.stream_buffer), _RESTART, _ONE,
+             "Bytes of the largest message over TCP and TLS; a connection has them twice."),
+            ("relay", "handshake_timeout", number(1, 3600), "10", _LIVE, _ONE,
+             "Seconds a connection may take until its first whole message, TLS handshake included."),
+            ("relay", "unauthenticated_timeout", number(1, 86400), "60", _LIVE, _ONE,
+             "Seconds a connection may stay without an allocation."),
+            ("relay", "idle_timeout", number(1, 86400), "3600", _LIVE, _ONE,
+             "Seconds a connection with an allocation or to a backend may stay silent; keep it above max_lifetime."),
+            ("relay", "stuck_timeout", number(1, 3600), "15", _LIVE, _ONE,
+             "Seconds a connection may take to receive anything of what waits for it, or to end a message."),
+            ("relay", "https_backend", place(HTTPS_PORT), None, _LIVE, _ONE,
+             "Server to which TLS that isn't the relay's is handed, byte for byte: a web interface on the same port."),
+            ("relay", "http_backend", place(HTTP_PORT), None, _LIVE, _ONE,
+             "Server to which plain HTTP is handed; closed if none is given."),
+            ("relay", "backend_from", prefix, None, _LIVE, _MANY,
+             "Address or prefix whose connections are handed to a backend; everybody's if none is given."),
+            ("relay", "backend_proxy_protocol", boolean, "0", _LIVE, _ONE,
+             "1 tells backends who the client is, by a PROXY header of version 2, which they have to expect."),
+            ("relay", "max_spliced", number(1, 8192), str(_D.max_spliced), _RESTART, _ONE,
+             "Connections handed to backends at a time; at most half of max_connections, part of which they are."),
+            ("relay", "proxy_from", prefix, None, _LIVE, _MANY,
+             "Address or prefix of proxies in front, which begin each TCP connection with a PROXY header and have to."),
+            ("relay", "relay_address", ip, None, _LIVE, _MANY,
              "Address that peers see; found by the default routes if none is given."),
-            ("relay", "external_address", external, None, _RESTART, _MANY,
-             "Address to announce where a one-to-one NAT stands in front: auto, ANNOUNCED or RELAY=ANNOUNCED."),
+            ("relay", "external_address", external, None, _LIVE, _MANY,
+             "Address to announce where a NAT stands in front: ANNOUNCED, RELAY=ANNOUNCED, or auto to find it out."),
+            ("relay", "stun_server", server(DEFAULT_PORT), None, _LIVE, _MANY,
+             "STUN server to ask for the external address, with external_address auto; a name or an IP address."),
+            ("relay", "port_mapping", choice(MAPPING_CHOICES), "auto", _LIVE, _ONE,
+             "How the router is asked to map ports, with external_address auto: auto, pcp, nat-pmp, upnp or off."),
+            ("relay", "gateway", ip, None, _LIVE, _ONE,
+             "Router that is asked to map ports; that of the default route if none is given."),
+            ("relay", "address_grace", number(0, 86400), "300", _LIVE, _ONE,
+             "Seconds that allocations and listeners stay when their address went away and no other took its place."),
             ("relay", "relay_ports", port_range, "49152-65535", _RESTART, _ONE,
              "Ports of relayed addresses; keep it larger than max_allocations."),
             ("relay", "secret", text, None, _LIVE, _MANY,
              "Shared secret for time-limited credentials; several while one is rotated."),
+            ("relay", "oauth_server", text, None, _LIVE, _ONE,
+             "Name of this relay for authorization servers, beside sections token_key; the realm if none is given."),
             ("relay", "user_quota", number(0, 65535), str(_D.user_quota), _LIVE, _ONE,
              "Allocations of one user at a time; 0 is unlimited."),
             ("relay", "max_allocations", number(1, MOST_ALLOCATIONS), str(_D.max_allocations), _RESTART, _ONE,
@@ -203,6 +272,12 @@ OPTIONS = tuple(
              "Permissions of an allocation."),
             ("relay", "max_channels", number(1, 256), str(_D.max_channels), _RESTART, _ONE,
              "Channels of an allocation."),
+            ("relay", "tcp_relay", boolean, "0", _RESTART, _ONE,
+             "1 relays TCP between clients and peers too, for clients that come over TCP or TLS (RFC 6062)."),
+            ("relay", "max_peer_connections", number(1, 256), str(_D.max_peer_connections), _LIVE, _ONE,
+             "TCP connections with peers of an allocation; half of them are for those that it makes itself."),
+            ("relay", "max_tcp_peers", number(1, 16384), str(_D.max_tcp_peers), _RESTART, _ONE,
+             "TCP connections with peers in all; a user has at most half of them, unless user_quota is 0."),
             ("relay", "peers_per_minute", number(0, 65535), str(_D.peers_per_minute), _LIVE, _ONE,
              "New peers of one user in a minute; 0 is unlimited."),
             ("relay", "bandwidth", size, "0", _LIVE, _ONE,
@@ -219,8 +294,22 @@ OPTIONS = tuple(
              "Seconds an allocation lasts at most without a refresh."),
             ("relay", "nonce_lifetime", number(30, 86400), str(_D.nonce_lifetime), _LIVE, _ONE,
              "Seconds a nonce is valid."),
+            ("relay", "discovery", boolean, "0", _LIVE, _ONE,
+             "1 lets clients of this network find the relay at 192.0.0.10 and 2001:1::2 (RFC 8155)."),
             ("relay", "wide_channels", boolean, "0", _LIVE, _ONE,
              "1 admits channel numbers up to 0x7FFF, for clients of RFC 5766."),
+            ("relay", "nat_discovery", boolean, "0", _LIVE, _ONE,
+             "1 helps clients find out what NAT they are behind (RFC 5780, RFC 3489)."),
+            ("relay", "alternate_address", ip, None, _LIVE, _MANY,
+             "Second address for nat_discovery, one of each family; the second that listen names if none is given."),
+            ("relay", "alternate_port", number(1, 65535), "3479", _LIVE, _ONE,
+             "Second port for nat_discovery, on both addresses."),
+            ("relay", "alternate_server", place(DEFAULT_PORT), None, _LIVE, _MANY,
+             "Another relay, to which clients are sent while this one is full or drains."),
+            ("relay", "alternate_domain", text, None, _LIVE, _ONE,
+             "Name in the certificate of the alternate servers, told to clients that came by TLS."),
+            ("relay", "mobility", boolean, "1", _LIVE, _ONE,
+             "0 gives no tickets by which clients resume their session from another address (RFC 8016)."),
             ("relay", "allow_peer", prefix, None, _LIVE, _MANY,
              "Address or prefix that is allowed as a peer although it's special or local."),
             ("relay", "deny_peer", prefix, None, _LIVE, _MANY,
@@ -239,6 +328,14 @@ OPTIONS = tuple(
              "Where log lines go: stderr or syslog."),
             ("relay", "log_level", choice(LEVELS), "info", _LIVE, _ONE,
              "error, warning, info or debug."),
+            ("token_key", "key", token_key, None, _LIVE, _ONE,
+             "Key that is shared with an authorization server (RFC 7635): 16 or 32 bytes, hexadecimal or base64."),
+            ("token_key", "algorithm", choice(ALGORITHMS), ALGORITHMS[0], _LIVE, _ONE,
+             "How tokens are sealed by it: A256GCM with 32 bytes, A128GCM with 16."),
+            ("token_key", "not_before", unix_time, "0", _LIVE, _ONE,
+             "Unix time from which the key counts."),
+            ("token_key", "lifetime", number(0, 999999999), "0", _LIVE, _ONE,
+             "Seconds the key counts from then on; 0 is for ever."),
             ("user", "password", text, None, _LIVE, _ONE,
              "Password of the user that the section is named after."),
             ("user", "key", hex_key(32), None, _LIVE, _ONE,

@@ -7,7 +7,7 @@ A hash table takes its memory in steps, so it has rows (entries, bytes): up to s
 """
 
 from edgeturn import seam
-from edgeturn.protocol.limits import MOST_ALLOCATIONS, Limits
+from edgeturn.protocol.limits import ANSWER_ROOM, MOST_ALLOCATIONS, Limits
 
 CPYTHON = "CPython"
 MICROPYTHON = "MicroPython"
@@ -18,7 +18,8 @@ class Costs:
     """Bytes of one interpreter's records.
 
     process: what a relay without pools takes, on MicroPython outside of its heap; code: on MicroPython its heap;
-    room: what a heap of fixed size has to keep free; allocation: with its two accounts; relay: with its socket.
+    room: what a heap of fixed size has to keep free; allocation: with its two accounts; relay: with its socket;
+    connection: without its buffers; tcp_peer: a TCP connection with a peer.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class Costs:
         relay: int,
         permission: int,
         channel: int,
+        connection: int,
+        tcp_peer: int,
         tables: "tuple[tuple[int, int], ...]",
     ) -> None:
         """Take a row."""
@@ -40,6 +43,8 @@ class Costs:
         self.relay = relay
         self.permission = permission
         self.channel = channel
+        self.connection = connection
+        self.tcp_peer = tcp_peer
         self.tables = tables
 
     def table(self, entries: int) -> int:
@@ -55,23 +60,27 @@ _ROOM = 5 * 65536
 
 COSTS = {
     CPYTHON: Costs(
-        13620000,
+        15740000,
         0,
         0,
-        605,
-        665,
-        55,
-        104,
+        635,
+        760,
+        56,
+        120,
+        2900,
+        890,
         ((5, 234), (10, 362), (21, 642), (42, 1178), (85, 2274), (170, 4698), (256, 9314)),
     ),
     MICROPYTHON: Costs(
         3100000,
-        305000,
+        494000,
         _ROOM,
-        910,
-        560,
+        1020,
+        675,
         78,
         206,
+        1120,
+        580,
         (
             (2, 73),
             (6, 137),
@@ -96,7 +105,8 @@ class Estimate:
         costs = COSTS[interpreter]
         self.each = _each(costs, limits, families)
         self.pool = self.each * limits.max_allocations
-        self.heap = costs.code + self.pool + costs.room
+        self.streams = _streams(costs, limits)
+        self.heap = costs.code + self.pool + self.streams + costs.room
         self.total = costs.process + self.heap
         self.sockets = limits.max_allocations * families
 
@@ -108,16 +118,23 @@ def _each(costs: Costs, limits: Limits, families: int) -> int:
     return size + families * (costs.relay + costs.table(permissions) + costs.table(channels))
 
 
+def _streams(costs: Costs, limits: Limits) -> int:
+    """Return the bytes of all connections over TCP and TLS; what a library keeps of TLS comes on top."""
+    with_peers = limits.max_tcp_peers * costs.tcp_peer if limits.tcp_relay else 0
+    return with_peers + limits.max_connections * (costs.connection + 2 * limits.stream_buffer + ANSWER_ROOM)
+
+
 def fitting(interpreter: str, limits: Limits, families: int, memory: int) -> int:
     """Return how many allocations fit into so many bytes, 0 where not even one does."""
     costs = COSTS[interpreter]
-    left = memory - costs.process - costs.code - costs.room
+    left = memory - costs.process - costs.code - costs.room - _streams(costs, limits)
     return max(0, min(left // _each(costs, limits, families), MOST_ALLOCATIONS))
 
 
 def open_files(limits: Limits, families: int) -> int:
     """Return how many open files a relay needs: its sockets, and some for listeners, control and standard streams."""
-    return limits.max_allocations * families + _OTHER_FILES
+    tcp = 2 * limits.max_allocations * families + limits.max_tcp_peers if limits.tcp_relay else 0  # held, listening
+    return limits.max_allocations * families + tcp + limits.max_connections + limits.max_spliced + _OTHER_FILES
 
 
 def held_files(limits: Limits, families: int) -> int:
@@ -130,5 +147,6 @@ def holds(limits: Limits, families: int) -> str:
     estimate = Estimate(seam.INTERPRETER.split(" ")[0], limits, families)
     return (
         f"holds allocations={limits.max_allocations} permissions={limits.max_permissions}"
-        f" channels={limits.max_channels} bytes={estimate.total} pools={estimate.pool}"
+        f" channels={limits.max_channels} connections={limits.max_connections} bytes={estimate.total}"
+        f" pools={estimate.pool + estimate.streams}"
     )

@@ -1,12 +1,16 @@
-"""UDP sockets as a relay needs them: DF as it is told, ICMP errors where they can be read, as much queue as is due."""
+"""Sockets as a relay needs them: DF as it is told, ICMP errors where they can be read, as much queue as is due.
+
+Those of TCP share a port: one holds it, one listens, and each connection to a peer has its own (RFC 6062 §5.2).
+"""
 
 import socket
 
-from edgeturn.seam import ERROR_QUEUE, IP_RECVERR, IPV6_RECVERR, Socket
+from edgeturn.seam import ERROR_QUEUE, IP_RECVERR, IPV6_RECVERR, Socket, native
 
 # The numbers of Linux; MicroPython's socket module has few of them.
 _IPPROTO_IP, _IPPROTO_IPV6 = 0, 41
 _IP_MTU_DISCOVER, _IPV6_V6ONLY = 10, 26
+_SO_REUSEPORT = 15 if socket.SOL_SOCKET == 1 else 0x200  # on MIPS the other
 _PMTU_DONT, _PMTU_PROBE = 0, 3  # never DF; DF, whatever the path MTU is thought to be
 
 
@@ -19,6 +23,26 @@ def udp_socket(ip: bytes) -> "Socket":
         sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         sock.setsockopt(_IPPROTO_IPV6, _IPV6_V6ONLY, 1)
     sock.setblocking(False)
+    return sock
+
+
+def tcp_socket(address: bytes, shared: bool) -> "Socket":
+    """Return a non-blocking TCP socket that is bound to port||ip; OSError where it can't be.
+
+    shared: beside one that listens there, of this process; else only beside those that don't.
+    """
+    sock = socket.socket(socket.AF_INET if len(address) == 6 else socket.AF_INET6, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_REUSEPORT, 1)
+        if len(address) != 6:
+            sock.setsockopt(_IPPROTO_IPV6, _IPV6_V6ONLY, 1)
+        sock.setblocking(False)
+        sock.bind(native(address))
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

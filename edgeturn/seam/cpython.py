@@ -28,6 +28,7 @@ except ImportError:
     from hmac import compare_digest as same
 
 ERROR_QUEUE = True
+AEAD = True  # edgeturn.seam.cpython_aead, where its package is there
 DATAGRAM_SIZE = 65535
 SIGNALS = PRIVILEGES = True
 INTERPRETER = "CPython " + ".".join([str(part) for part in sys.version_info[:3]])
@@ -106,9 +107,9 @@ class Poller:
         self._poll = select.epoll()
         self._handlers: dict = {}
 
-    def register(self, sock, handler, writing: bool = False) -> None:
-        """Call handler(events) when a socket is ready."""
-        events = select.EPOLLIN | (select.EPOLLOUT if writing else 0)
+    def register(self, sock, handler, writing: bool = False, reading: bool = True) -> None:
+        """Call handler(events) when a socket is ready, or has nothing to wait for any longer."""
+        events = (select.EPOLLIN if reading else 0) | (select.EPOLLOUT if writing else 0)
         if sock.fileno() in self._handlers:
             self._poll.modify(sock.fileno(), events)
         else:
@@ -127,7 +128,55 @@ class Poller:
         return [(handlers[number], events) for number, events in ready]
 
 
-POLLERR = select.EPOLLERR
+POLLERR, POLLHUP = select.EPOLLERR, select.EPOLLHUP
+
+
+def accept(sock):
+    """Return the next connection of a listening socket, non-blocking, and the port||ip that it comes from."""
+    accepted, source = sock.accept()
+    accepted.setblocking(False)
+    return accepted, address_of(source)
+
+
+class Plain:
+    """A stream as it is; the layers of TLS have the same methods."""
+
+    records = False  # whether each write is a record of its own
+    handshaking = False
+    full = False  # whether more has to be sent than the socket took
+
+    def __init__(self, sock) -> None:
+        self.sock = sock
+
+    def read(self, view: memoryview) -> "int | None":
+        """Read into a buffer; return how much, 0 at the end, None where there's nothing now; OSError where it broke."""
+        try:
+            return self.sock.recv_into(view)
+        except BlockingIOError:
+            return None
+
+    def holds(self) -> bool:
+        """Say whether something may be read although the socket isn't ready."""
+        return False
+
+    def write(self, view: memoryview) -> int:
+        """Take something to send; return how much."""
+        try:
+            return self.sock.send(view)
+        except BlockingIOError:
+            return 0
+
+    def push(self) -> bool:
+        """Send what was taken and is still here; say whether nothing is left."""
+        return True
+
+    def finish(self) -> None:
+        """Tell the other side that nothing more comes."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()
 
 
 def reason(error: OSError) -> str:
@@ -161,6 +210,16 @@ def drop_privileges(uid: int, gid: int) -> None:
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
+
+
+def receive(sock, buffer: bytearray) -> memoryview:
+    """Return a datagram, which stands in a buffer until the next one; OSError where there's none."""
+    return memoryview(buffer)[: sock.recv_into(buffer)]
+
+
+def netlink_name(groups: int) -> "tuple[int, int]":
+    """Return what bind takes for a netlink socket that hears from groups."""
+    return 0, groups
 
 
 user_id = os.getuid

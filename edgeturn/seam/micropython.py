@@ -25,6 +25,7 @@ except ImportError:
     _libc = None
 
 ERROR_QUEUE = False
+AEAD = False  # GCM in Python takes 10 ms and more on a router, for whoever asks
 DATAGRAM_SIZE = 2047 if _libc is None else 65535
 SIGNALS = PRIVILEGES = _libc is not None
 INTERPRETER = "MicroPython " + ".".join([str(part) for part in sys.implementation.version[:3]])
@@ -140,10 +141,10 @@ class Poller:
         self._poll = select.poll()
         self._handlers = {}
 
-    def register(self, sock, handler, writing: bool = False) -> None:
-        """Call handler(events) when a socket is ready."""
+    def register(self, sock, handler, writing: bool = False, reading: bool = True) -> None:
+        """Call handler(events) when a socket is ready, or has nothing to wait for any longer."""
         self._handlers[id(sock)] = handler
-        self._poll.register(sock, select.POLLIN | (select.POLLOUT if writing else 0))
+        self._poll.register(sock, (select.POLLIN if reading else 0) | (select.POLLOUT if writing else 0))
 
     def unregister(self, sock) -> None:
         """Forget a socket, before it is closed."""
@@ -155,7 +156,74 @@ class Poller:
         return [(self._handlers[id(sock)], events) for sock, events in self._poll.poll(milliseconds)]
 
 
-POLLERR = select.POLLERR
+POLLERR, POLLHUP = select.POLLERR, select.POLLHUP
+
+
+def accept(sock):
+    """Return the next connection of a listening socket, non-blocking, and the port||ip that it comes from."""
+    accepted, source = sock.accept()
+    accepted.setblocking(False)
+    return accepted, address_of(bytes(source))
+
+
+_recv = _libc and _libc.func("i", "recv", "iPii")
+_shutdown = _libc and _libc.func("i", "shutdown", "ii")
+
+
+def read_stream(sock, view: memoryview) -> "int | None":
+    """Read into a buffer; return how much, 0 at the end, None where there's nothing now; OSError where it broke."""
+    if _recv is None:
+        return sock.readinto(view)  # which goes on until there's nothing more: one call of the kernel too many
+    size = _recv(sock.fileno(), view, len(view), 0)
+    if size >= 0:
+        return size
+    number = os.errno()
+    if number == EAGAIN:
+        return None
+    raise OSError(number)
+
+
+class Plain:
+    """A stream as it is; the layers of TLS have the same methods."""
+
+    records = False  # whether each write is a record of its own
+    handshaking = False
+    full = False  # whether more has to be sent than the socket took
+
+    def __init__(self, sock) -> None:
+        self.sock = sock
+
+    def read(self, view: memoryview) -> "int | None":
+        """Read into a buffer; return how much, 0 at the end, None where there's nothing now; OSError where it broke."""
+        return read_stream(self.sock, view)
+
+    def holds(self) -> bool:
+        """Say whether something may be read although the socket isn't ready."""
+        return False
+
+    def write(self, view: memoryview) -> int:
+        """Take something to send; return how much."""
+        try:
+            return self.sock.send(view)
+        except OSError as error:
+            if error.args[0] != EAGAIN:
+                raise
+            return 0
+
+    def push(self) -> bool:
+        """Send what was taken and is still here; say whether nothing is left."""
+        return True
+
+    def finish(self) -> None:
+        """Tell the other side that nothing more comes; without ffi that is said by the close only."""
+        if _shutdown is not None:
+            _shutdown(self.sock.fileno(), 1)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()
+
+
 _MESSAGES = {1: "not permitted", 2: "no such file", 13: "permission denied", 98: "address in use"}
 
 
@@ -226,6 +294,21 @@ def _call(name: str, arguments: str, *values) -> None:
 def unix_name(path: str) -> bytes:
     """Return what bind and connect take for a Unix socket."""
     return struct.pack("<H", socket.AF_UNIX) + path.encode() + b"\0"
+
+
+def receive(sock, buffer: bytearray) -> "memoryview | bytes":
+    """Return a datagram, which stands in a buffer until the next one; OSError where there's none."""
+    if _recv is None:
+        return sock.recv(len(buffer))
+    size = _recv(sock.fileno(), buffer, len(buffer), 0)
+    if size < 0:
+        raise OSError(os.errno())
+    return memoryview(buffer)[:size]
+
+
+def netlink_name(groups: int) -> bytes:
+    """Return what bind takes for a netlink socket that hears from groups."""
+    return struct.pack("HHII", 16, 0, 0, groups)
 
 
 def _local_address(sock) -> bytes:

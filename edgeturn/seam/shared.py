@@ -4,11 +4,14 @@ import select
 import socket
 import struct
 import time
+from binascii import a2b_base64 as from_base64
 from binascii import b2a_base64, crc32
+from errno import EADDRINUSE, ECONNABORTED  # other numbers on MIPS
 
 # The numbers of Linux; MicroPython's socket module has few of them.
 AF_NETLINK, IP_RECVERR, IPV6_RECVERR = 16, 11, 25
-EAGAIN, EMSGSIZE, EADDRINUSE = 11, 90, 98
+EAGAIN, EMSGSIZE = 11, 90
+EADDRNOTAVAIL = EADDRINUSE + 1
 NOT_ICMP = 255  # what read_error says of an error that no ICMP message caused
 SIGHUP, SIGINT, SIGTERM = 1, 2, 15
 Socket = socket.socket

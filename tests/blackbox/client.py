@@ -8,15 +8,21 @@ A TURN client and a peer for tests that read like a packet trace.
     alice.channel(0x4000, b"up")               ChannelData
     alice.receive()                            Data, what next comes from a peer
 
+    TcpClient(relay.server())                  the same over TCP, TlsClient over TLS
+    Stream(socket)                             whole messages over whatever stream
+
 Rule 1: the messages are those of edgeturn's codec; its own tests compare it with others.
 Rule 2: an answer is known by its transaction; what comes from peers meanwhile is kept for receive().
 """
 
 import os
 import socket
+import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from edgeturn.protocol import address, stun
 from edgeturn.protocol.credentials import MD5, long_term_key
@@ -119,7 +125,7 @@ class Socket:
     """A UDP socket at a loopback address."""
 
     def __init__(self, host: str = HOST) -> None:
-        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock: Any = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
         self.sock.settimeout(DEADLINE)
         place = self.sock.getsockname()
@@ -160,11 +166,15 @@ class Client(Socket):
         self, server: Address, user: str = "alice", password: str | None = None, host: str | None = None
     ) -> None:
         super().__init__(host or (server[0] if ":" in server[0] else HOST))
-        self.sock.connect(server)
+        self.connect(server)
         self.user = user
         self.password = PASSWORDS.get(user, "") if password is None else password
         self.nonce = b""
         self._inbox: list[bytes] = []
+
+    def connect(self, server: Address) -> None:
+        """Send to the server from now on."""
+        self.sock.connect(server)
 
     # Requests.
 
@@ -263,6 +273,82 @@ class Client(Socket):
         """Return what has come from peers, without waiting."""
         found, self._inbox = self._inbox + self.queued(), []
         return [read_data(each) for each in found]
+
+
+class Stream:
+    """A connected socket, plain or TLS, that sends and receives whole messages as if they were datagrams."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._received = b""
+
+    def send(self, message: bytes) -> None:
+        """Send a message; ChannelData is padded to four bytes (RFC 8656 §12.5)."""
+        self.sock.sendall(message + bytes(-len(message) % 4))
+
+    def recv(self, most: int = 65535) -> bytes:
+        """Return the next message, without padding; BlockingIOError as of a socket."""
+        while True:
+            size = self._size()
+            if size:
+                message, self._received = self._received[:size], self._received[size + -size % 4 :]
+                return message
+            try:
+                data = self.sock.recv(65536)
+            except ssl.SSLWantReadError:
+                raise BlockingIOError from None
+            if not data:
+                raise EOFError(f"the relay closed; {len(self._received)} bytes of a message had come")
+            self._received += data
+
+    def _size(self) -> int:
+        """Return the size of the message that is there whole, 0 where there's none."""
+        front = self._received
+        header = 4 if front[:1] >= b"\x40" else stun.HEADER_SIZE
+        size = header + int.from_bytes(front[2:4], "big")
+        return size if len(front) >= max(4, size + -size % 4) else 0
+
+    def setblocking(self, on: bool) -> None:
+        self.sock.setblocking(on)
+
+    def settimeout(self, seconds: float) -> None:
+        self.sock.settimeout(seconds)
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+class TcpClient(Client):
+    """A client over TCP."""
+
+    def connect(self, server: Address) -> None:
+        self.sock.close()
+        sock = socket.create_connection(server, DEADLINE, (self.address[0], 0))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.address = sock.getsockname()[:2]
+        self.sock = Stream(self.wrap(sock, server[0]))
+
+    def wrap(self, sock: socket.socket, host: str) -> socket.socket:
+        """Return what messages are sent over to a host."""
+        return sock
+
+    @property
+    def raw(self) -> socket.socket:
+        """The socket itself, for those who send parts of messages."""
+        sock: socket.socket = self.sock.sock
+        return sock
+
+
+class TlsClient(TcpClient):
+    """A client over TLS that trusts one certificate."""
+
+    def __init__(self, server: Address, certificate: Path, user: str = "alice", host: str | None = None) -> None:
+        self.context = ssl.create_default_context(cafile=certificate)
+        self.context.set_alpn_protocols(["stun.turn"])
+        super().__init__(server, user, host=host)
+
+    def wrap(self, sock: socket.socket, host: str) -> socket.socket:
+        return self.context.wrap_socket(sock, server_hostname=host)
 
 
 def is_data(datagram: bytes) -> bool:

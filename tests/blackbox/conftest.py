@@ -1,14 +1,17 @@
 """What the black-box tests are given: relays, clients, peers and maps, all of them ended with the test."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from tests.blackbox.client import CHANNEL, Client, Peer
+from tests.blackbox import certificates
+from tests.blackbox.certificates import Certificate
+from tests.blackbox.client import CHANNEL, Client, Peer, TcpClient, TlsClient
+from tests.blackbox.dtls import DtlsClient
 from tests.blackbox.kernel import Kernel
 from tests.blackbox.relay import HOST, Address, Relay, Settings, Value
 
@@ -25,6 +28,14 @@ class NewClient(Protocol):
     def __call__(self, relay: Relay, user: str = "alice", at: str = HOST, host: str | None = None) -> Client: ...
 
 
+class NewStream(Protocol):
+    """Opens a client over TCP, or over TLS."""
+
+    def __call__(
+        self, relay: Relay, user: str = "alice", at: str = HOST, tls: bool = False, host: str | None = None
+    ) -> TcpClient: ...
+
+
 class NewPeer(Protocol):
     """Opens a peer at a host."""
 
@@ -39,15 +50,18 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def start(stack: ExitStack, interpreter: list[str], tmp_path: Path) -> StartRelay:
+def start(
+    stack: ExitStack, interpreter: list[str], tmp_path: Path, transport: str, certificate: Certificate
+) -> StartRelay:
     started = 0
+    secured: Settings = {**certificate.settings(), "dtls": int(transport == "dtls")}
 
     def start(**settings: Value) -> Relay:
         nonlocal started
         started += 1
         folder = tmp_path / str(started)
         folder.mkdir()
-        every: Settings = settings
+        every: Settings = settings if transport in ("udp", "tcp") else secured | settings
         return stack.enter_context(Relay(interpreter, folder, every))
 
     return start
@@ -60,13 +74,40 @@ def relay(start: StartRelay) -> Relay:
 
 
 @pytest.fixture
-def new_client(stack: ExitStack) -> NewClient:
+def new_client(stack: ExitStack, transport: str, certificate: Certificate) -> NewClient:
+    trusted = certificate.certificate
+    open_by: dict[str, Callable[[Address, str, str | None], Client]] = {
+        "udp": lambda server, user, host: Client(server, user, host=host),
+        "tcp": lambda server, user, host: TcpClient(server, user, host=host),
+        "tls": lambda server, user, host: TlsClient(server, trusted, user, host),
+        "dtls": lambda server, user, host: DtlsClient(server, trusted, user, host),
+    }
+
     def new_client(relay: Relay, user: str = "alice", at: str = HOST, host: str | None = None) -> Client:
-        client = Client(relay.server(at), user, host=host)
+        client = open_by[transport](relay.server(at), user, host)
         stack.callback(client.close)
         return client
 
     return new_client
+
+
+@pytest.fixture
+def new_stream(stack: ExitStack, certificate: Certificate) -> NewStream:
+    def new_stream(
+        relay: Relay, user: str = "alice", at: str = HOST, tls: bool = False, host: str | None = None
+    ) -> TcpClient:
+        server = relay.server(at)
+        made = TlsClient(server, certificate.certificate, user, host) if tls else TcpClient(server, user, host=host)
+        stack.callback(made.close)
+        return made
+
+    return new_stream
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate of which the relay has the key."""
+    return certificates.make(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture

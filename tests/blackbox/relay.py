@@ -40,19 +40,23 @@ def until(condition: Callable[[], T], what: str, seconds: float = DEADLINE) -> T
 
 
 def free_port() -> int:
-    """Return a UDP port that is free on both loopback addresses."""
+    """Return a port that is free on both loopback addresses, for UDP and TCP."""
     while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four,
-            socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six,
-        ):
-            four.bind((HOST, 0))
-            port = int(four.getsockname()[1])
-            try:
-                six.bind((HOST6, port))
-            except OSError:
-                continue
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((HOST, 0))
+            port = int(sock.getsockname()[1])
+        if all(_is_free(port, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
             return port
+
+
+def _is_free(port: int, kind: int) -> bool:
+    with socket.socket(socket.AF_INET, kind) as four, socket.socket(socket.AF_INET6, kind) as six:
+        try:
+            four.bind((HOST, port))
+            six.bind((HOST6, port))
+        except OSError:
+            return False
+    return True
 
 
 def defaults(folder: Path, port: int) -> Settings:
@@ -90,6 +94,8 @@ class Relay:
         self.folder = folder
         self.port = free_port()
         self.settings = defaults(folder, self.port) | settings
+        if "certificate" in settings:
+            self.settings.setdefault("listen_tls", self.settings["listen"])  # and not port 5349 of every address
         self.file = folder / "edgeturn.conf"
         self.configure()
         self.lines: list[str] = []

@@ -102,7 +102,8 @@ def test_who_shares_a_rate(start: StartRelay, new_line: NewLine, option: str, di
     one_user, two_users = SHARED[option]
     lines = [new_line(relay, user, True) for user in ("alice", "alice", "bob")]
     arrived = flood(relay, lines, direction)
-    for together, shared in ((arrived[0] + arrived[1], one_user), (arrived[1] + arrived[2], two_users)):
+    two = max(arrived[:2]) + arrived[2]  # over a stream many are read at once, and one of alice's may get it all
+    for together, shared in ((arrived[0] + arrived[1], one_user), (two, two_users)):
         assert together <= MOST if shared else together >= 2 * LEAST - 4, arrived
 
 

@@ -4,6 +4,7 @@ import hashlib
 
 from edgeturn.cli.client import Client, Refused
 from edgeturn.cli.ice import Login
+from edgeturn.cli.way import Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4
 from edgeturn.protocol.credentials import MD5, SHA256
@@ -18,7 +19,7 @@ KEY_SHA256 = f"\toption key_sha256 '{hashlib.sha256(TEXT).hexdigest()}'\n"
 
 def logins(relay: Relay, algorithm: int, password: str = PASSWORD) -> tuple[bool, list[int]]:
     """Log in; return whether that was possible, and the password algorithms that were offered."""
-    client = Client(address.parse(f"{HOST}:{relay.port}"), Login(NAME, password), algorithm)
+    client = Client(Server(address.parse(f"{HOST}:{relay.port}")), Login(NAME, password), algorithm)
     try:
         client.allocate(IPV4)
         return True, client.offered

@@ -8,7 +8,7 @@ import pytest
 
 from tests.blackbox.client import CHANNEL, Client, Peer
 from tests.blackbox.conftest import NewClient, NewPeer, StartRelay
-from tests.blackbox.relay import HOST, REALM, Address, Relay, Value, configuration, until
+from tests.blackbox.relay import REALM, Address, Relay, configuration, until
 
 # What is wrong, and what is said of it behind FILE:LINE.
 BROKEN = (
@@ -131,10 +131,3 @@ def test_a_missing_file_changes_nothing(relay: Relay) -> None:
     os.remove(relay.file)
     answer = relay.control({"command": "reload"})
     assert not answer["ok"] and f"{relay.file}: can't be read" in answer["error"], answer
-
-
-def test_a_new_address_to_listen_on_waits_for_a_restart(relay: Relay, new_client: NewClient) -> None:
-    wanted: Value = [f"{HOST}:{relay.port}"]
-    relay.configure(listen=wanted)
-    assert relay.command("reload")["needs_restart"] == ["listen"]
-    assert new_client(relay).binding().code == 0

@@ -109,7 +109,9 @@ def test_a_relay_that_runs_is_told(tool: Call, here: Path, line: Line, interpret
         assert "The relay that runs has 0 channels in the kernel." in said
         assert relay.status()["kernel"]["state"] == "on"
         said = tool("status")
-        assert "kernel path    attached; carries 0 channels\n" in said and "kernel packets of these 0\n" in said
+        assert (
+            "kernel path     attached; carries 0 channels\n" in said and "of it in kernel 0 packets, 0 bytes\n" in said
+        )
         assert "The relay that runs has 0 channels in the kernel." in tool("kernel", "status")
         assert json.loads(tool("kernel", "status", "--json"))["relay"]["state"] == "on"
         assert tool("kernel", "detach") == "Detached from lan, wan.\nThe relay that runs goes on in Python.\n"

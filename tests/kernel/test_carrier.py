@@ -3,6 +3,7 @@
 It runs on both interpreters: `micropython tests/micropython.py tests/kernel/test_carrier.py`.
 """
 
+from edgeturn.kernel import counters
 from edgeturn.kernel.bpf import index
 from edgeturn.kernel.counters import NONE, Places
 from edgeturn.kernel.flows import key
@@ -10,6 +11,7 @@ from edgeturn.protocol import stun
 from edgeturn.protocol.address import format as as_text
 from edgeturn.protocol.address import parse
 from edgeturn.protocol.limits import Limits
+from edgeturn.protocol.listener import TCP
 from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import Allocation
 from edgeturn.relay.traffic import Traffic
@@ -123,6 +125,32 @@ def test_what_is_over_this_second_is_not_written() -> None:
     made.server.now += 1
     made.carrier.rewrite()
     assert made.maps.flows.keys() == []
+
+
+def test_rfc8016_flows_follow_a_client_that_moves_and_go_back_to_python_over_a_stream() -> None:
+    made = scene()
+    server = made.server
+    alice = server.client(source=ALICE)
+    answer = alice.allocate((stun.MOBILITY_TICKET, b""))
+    relayed, ticket = answer.address(stun.XOR_RELAYED_ADDRESS), answer.value(stun.MOBILITY_TICKET)
+    assert alice.bind(0x4000, PEER) == 0
+    place = next(iter(owner_of(made).channels.values())).place
+    made.count(counters.up(place), 3, 300, 0)
+    away = server.client(source="3.3.3.3:3000", listener=1)
+    ticket = away.refresh(600, (stun.MOBILITY_TICKET, ticket)).value(stun.MOBILITY_TICKET)
+    assert (LISTENERS[0], ALICE, 0x4000) in made.rows()  # until data comes from there
+    assert away.channel(0x4000, b"x") is not None
+    assert made.rows() == {
+        (LISTENERS[1], "3.3.3.3:3000", 0x4000): (relayed, PEER, 0, START + 300),
+        (relayed, PEER, 0): (LISTENERS[1], "3.3.3.3:3000", 0x4000, START + 300),
+    }
+    assert (owner_of(made, "3.3.3.3:3000").kernel_packets, made.carrier.channels) == (3, 1)
+    stream = server.listeners[1] + 1
+    server.turn.listen(stream, TCP)
+    by_stream = Client(server, "4.4.4.4:4000", stream, b"alice", b"pa")
+    assert by_stream.refresh(600, (stun.MOBILITY_TICKET, ticket)).code == 0
+    assert by_stream.channel(0x4000, b"x") is not None
+    assert made.maps.flows.keys() == [] and made.carrier.channels == 0
 
 
 def test_flows_end_with_the_allocation_the_binding_and_the_policy() -> None:

@@ -7,6 +7,7 @@ Source: linux/netfilter/nf_tables.h. Numbers stand in network order, what is in 
 from dataclasses import dataclass
 
 from edgeturn.kernel.netfilter import LIST_ITEM, VALUE, attribute, attributes, name, nested
+from edgeturn.protocol.listener import TCP, UDP
 
 FIELDS = {
     "bitwise": ("sreg", "dreg", "len", "mask", "xor", "op"),
@@ -35,7 +36,7 @@ META_PROTOCOL, META_MARK, META_INTERFACE, META_INTERFACE_NAME = 1, 3, 4, 6
 META_FAMILY, META_TRANSPORT, META_PACKET_TYPE, META_GROUP = 15, 16, 19, 21
 NETWORK_HEADER, TRANSPORT_HEADER = 1, 2
 EQUAL = 0
-UDP = 17
+PROTOCOLS = {UDP: 17, TCP: 6}
 
 _NAME, _DATA = 1, 2
 _VERDICT, _CODE, _CHAIN = 2, 1, 2

@@ -1,22 +1,26 @@
 """Our own table: the ports that clients listen for and that peers send to, accepted and counted.
 
     table inet edgeturn {
-        set listening { type inet_service }
-        set relayed   { type inet_service; flags timeout }      the daemon's observer fills it
-        chain input   { type filter hook input priority filter; policy accept
+        set listening     { type inet_service }
+        set listening_tcp { type inet_service }                     where TCP is served
+        set relayed       { type inet_service; flags timeout }      the daemon's observer fills it
+        chain input       { type filter hook input priority filter; policy accept
             udp dport @listening counter accept comment "clients"
+            tcp dport @listening_tcp counter accept comment "clients_tcp"
             udp dport @relayed counter accept comment "peers"
-            udp dport 49152-65535 counter accept comment "range"      only where the daemon can't follow
+            tcp dport @relayed counter accept comment "peers_tcp"           with option tcp_relay
+            udp dport 49152-65535 counter accept comment "range"            only where the daemon can't follow
+            tcp dport 49152-65535 counter accept comment "range_tcp"        both
         }
     }
 
-Rule 1: it's made and removed whole, and what is right already is left alone with its counters.
+Rule 1: it's made and removed whole, and what is right already is left alone with its counters. Another version's table
+        isn't right: it's replaced, and the live ports stay in it.
 Rule 2: ports are enough: nothing is forbidden here, so the address beside it would forbid nothing more.
 Rule 3: what it accepts another table may still drop, before or after; that is found by obstacles.
 """
 
 import errno
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -41,9 +45,21 @@ from edgeturn.kernel.netfilter import (
     name,
     port,
 )
+from edgeturn.protocol.listener import TCP, UDP
 
+LISTENING, LISTENING_TCP, EVERY = "listening", "listening_tcp", ""
+
+# Rules by their comments: the transport, and the set of its ports, or every one of a range.
 CLIENTS, PEERS, RANGE = "clients", "peers", "range"
-_LISTENING = "listening"
+CLIENTS_TCP, PEERS_TCP, RANGE_TCP = "clients_tcp", "peers_tcp", "range_tcp"
+RULES = {
+    CLIENTS: (UDP, LISTENING),
+    CLIENTS_TCP: (TCP, LISTENING_TCP),
+    PEERS: (UDP, RELAYED),
+    PEERS_TCP: (TCP, RELAYED),
+    RANGE: (UDP, EVERY),
+    RANGE_TCP: (TCP, EVERY),
+}
 _CHAIN = "input"
 _APPEND = 0x800
 
@@ -71,23 +87,48 @@ class Counted:
 
 @dataclass
 class Opened:
-    """What our table accepts: listening ports, relayed ones with their milliseconds, a range; and what it counted."""
+    """What our table accepts: listening ports, relayed ones with their milliseconds, a range; and what it counted.
+
+    listening_tcp: those that TCP is served at; counters: by the rules' comments, in their order.
+    """
 
     listening: list[int]
     relayed: dict[int, int] = field(default_factory=dict)
     ports: tuple[int, int] | None = None
     counters: dict[str, Counted] = field(default_factory=dict)
+    listening_tcp: list[int] = field(default_factory=list)
 
     def is_like(self, other: "Opened") -> bool:
         """Say whether another one has the same rules."""
-        mine, theirs = (self.listening, self.ports), (other.listening, other.ports)
-        return mine == theirs and list(self.counters) == list(other.counters)
+        mine, theirs = ((each.listening, each.listening_tcp, each.ports, [*each.counters]) for each in (self, other))
+        return mine == theirs
 
 
-def open_table(link: Tables, table: str, listening: Sequence[int], ports: tuple[int, int] | None) -> None:
-    """Accept some listening ports and the live relayed ones, and a range of ports where one is given."""
-    names = [CLIENTS, PEERS] + [RANGE] * (ports is not None)
-    wanted = Opened(sorted(set(listening)), {}, ports, {each: Counted() for each in names})
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be accepted: listening ports of both transports, and whether peers come over TCP too."""
+
+    listening: Sequence[int]
+    listening_tcp: Sequence[int]
+    tcp_peers: bool
+
+    def rules(self, ports: tuple[int, int] | None) -> Opened:
+        """Return the table for it, with a range of ports where one is given."""
+        asked = {
+            CLIENTS: True,
+            CLIENTS_TCP: bool(self.listening_tcp),
+            PEERS: True,
+            PEERS_TCP: self.tcp_peers,
+            RANGE: ports is not None,
+            RANGE_TCP: ports is not None and self.tcp_peers,
+        }
+        counters = {each: Counted() for each in RULES if asked[each]}
+        return Opened(sorted(set(self.listening)), {}, ports, counters, sorted(set(self.listening_tcp)))
+
+
+def open_table(link: Tables, table: str, asked: Wanted, ports: tuple[int, int] | None) -> None:
+    """Accept what is wanted at the listening ports and the live relayed ones, and a range where one is given."""
+    wanted = asked.rules(ports)
     found = read_table(link, table)
     if found is not None and found.is_like(wanted):
         return
@@ -111,7 +152,7 @@ def read_table(link: Tables, table: str) -> Opened | None:
     """Return what our table accepts now; None where it isn't there."""
     if link.find(tables.GET_TABLE, INET, [(_TABLE_NAME, name(table))]) is None:
         return None
-    opened = Opened(sorted(_elements(link, table, _LISTENING)), _elements(link, table, RELAYED))
+    opened = Opened(sorted(_elements(link, table, LISTENING)), _elements(link, table, RELAYED))
     for row in link.dump(tables.GET_RULE, INET, [(RULE_TABLE, name(table)), (RULE_CHAIN, name(_CHAIN))]):
         parts = {each.name: each for each in expressions.read(row.values.get(RULE_EXPRESSIONS, b""))}
         if "counter" in parts:
@@ -120,6 +161,8 @@ def read_table(link: Tables, table: str) -> Opened | None:
         if "range" in parts:
             bounds = [int.from_bytes(parts["range"].value(end), "big") for end in ("from", "to")]
             opened.ports = (bounds[0], bounds[1])
+    if CLIENTS_TCP in opened.counters:
+        opened.listening_tcp = sorted(_elements(link, table, LISTENING_TCP))
     return opened
 
 
@@ -141,19 +184,19 @@ def _removal(table: str) -> list[Change]:
 
 
 def _creation(table: str, wanted: Opened) -> list[Change]:
-    listening = [element(port(each)) for each in wanted.listening]
-    relayed = [element(port(each), milliseconds) for each, milliseconds in wanted.relayed.items()]
-    rules = [_rule(table, CLIENTS, _in_set(_LISTENING)), _rule(table, PEERS, _in_set(RELAYED))]
-    if wanted.ports is not None:
-        rules.append(_rule(table, RANGE, _in_range(*wanted.ports)))
+    contents = {
+        LISTENING: [element(port(each)) for each in wanted.listening],
+        LISTENING_TCP: [element(port(each)) for each in wanted.listening_tcp],
+        RELAYED: [element(port(each), milliseconds) for each, milliseconds in wanted.relayed.items()],
+    }
+    used = [called for called in contents if called in [RULES[each][1] for each in wanted.counters]]
+    flags = {RELAYED: _SET_HAS_TIMEOUTS}
     return [
         Change(tables.NEW_TABLE, CREATE, INET, [(_TABLE_NAME, name(table))]),
-        _set(table, _LISTENING, 1, 0),
-        _set(table, RELAYED, 2, _SET_HAS_TIMEOUTS),
+        *(_set(table, called, number, flags.get(called, 0)) for number, called in enumerate(used, 1)),
         _chain(table),
-        *rules,
-        _filling(table, _LISTENING, listening),
-        _filling(table, RELAYED, relayed),
+        *(_rule(table, each, wanted.ports) for each in wanted.counters),
+        *(_filling(table, called, contents[called]) for called in used),
     ]
 
 
@@ -175,13 +218,18 @@ def _chain(table: str) -> Change:
     return Change(tables.NEW_CHAIN, CREATE, INET, values)
 
 
-def _rule(table: str, comment: str, condition: bytes) -> Change:
-    """Return a rule that accepts UDP whose destination port, in the register, fulfils a condition."""
-    transport = expression("meta", key=expressions.META_TRANSPORT, dreg=REGISTER)
-    is_udp = expression("cmp", sreg=REGISTER, op=expressions.EQUAL, data=bytes([socket.IPPROTO_UDP]))
-    to_port = expression("payload", dreg=REGISTER, base=expressions.TRANSPORT_HEADER, offset=2, len=2)
-    counter = expression("counter")
-    parts = [transport, is_udp, to_port, condition, counter, expressions.accept()]
+def _rule(table: str, comment: str, ports: tuple[int, int] | None) -> Change:
+    """Return a rule by its comment; ports: those of a range."""
+    transport, called = RULES[comment]
+    protocol = bytes([expressions.PROTOCOLS[transport]])
+    parts = [
+        expression("meta", key=expressions.META_TRANSPORT, dreg=REGISTER),
+        expression("cmp", sreg=REGISTER, op=expressions.EQUAL, data=protocol),
+        expression("payload", dreg=REGISTER, base=expressions.TRANSPORT_HEADER, offset=2, len=2),
+        _in_range(*ports) if called == EVERY and ports is not None else _in_set(called),
+        expression("counter"),
+        expressions.accept(),
+    ]
     values = [
         (RULE_TABLE, name(table)),
         (RULE_CHAIN, name(_CHAIN)),

@@ -3,6 +3,7 @@
 Rule 1: the packet is concrete, so almost every condition is either true or false.
 Rule 2: a rule that depends on anything else is taken as not matching, and noted.
 Rule 3: to accept ends one chain of the kernel's; to drop ends the packet. So each such chain is looked at by itself.
+Rule 4: of TCP it's the packet that decides whether a connection can be: the first one, or the first answer.
 """
 
 import socket
@@ -13,20 +14,28 @@ from struct import pack
 
 from edgeturn.kernel.firewall import expressions, xtables
 from edgeturn.kernel.firewall.expressions import Expression
-from edgeturn.kernel.firewall.ruleset import FAMILIES, Chain, Rule, Ruleset
+from edgeturn.kernel.firewall.ruleset import FAMILIES, PREROUTING, Chain, Rule, Ruleset
+from edgeturn.protocol.listener import TCP, UDP
 
 _IPV4_SIZE = 4
 _FAMILY_OF = {_IPV4_SIZE: (2, 0x0800), 16: (10, 0x86DD)}
 _UNICAST, _LOCAL = 1, 2  # address types of rtnetlink
 _INVERTED = 1
 _MOST_JUMPS = 16
+_TRACKING = -200  # priority at which the kernel looks a packet's connection up
+_SYN, _SYN_ACK = 0x02, 0x12
+_SIZES = {UDP: 108, TCP: 40}  # of transport header and payload
+_UNSURE = {UDP: range(0), TCP: range(4, 13)}  # bytes of the transport header: TCP's numbers and its options' size
 
 Verdict = tuple[int, str]
 
 
 @dataclass(frozen=True)
 class Packet:
-    """A UDP packet: the interface by which it comes, both IP addresses and ports, and whether it answers another."""
+    """A packet: the interface by which it comes, both IP addresses and ports, and whether it answers another.
+
+    transport: UDP is a datagram, TCP is a SYN, with an ACK where it answers.
+    """
 
     interface: str
     source: bytes
@@ -34,19 +43,32 @@ class Packet:
     port: int
     source_port: int = 50000
     answers: bool = False
+    transport: str = UDP
+
+    @property
+    def protocol(self) -> int:
+        """The number of the transport in IP."""
+        return expressions.PROTOCOLS[self.transport]
 
     def state(self) -> int:
         """Return the state of the packet's connection, as a bit."""
         return xtables.ESTABLISHED if self.answers else xtables.NEW
 
     def headers(self) -> dict[int, bytes]:
-        """Return the headers that rules read."""
+        """Return the headers that rules read, as far as they're known."""
+        size = _SIZES[self.transport]
         if len(self.destination) == _IPV4_SIZE:
-            network = pack("!BBHHHBBH", 0x45, 0, 128, 0, 0, 64, socket.IPPROTO_UDP, 0) + self.source + self.destination
+            network = pack("!BBHHHBBH", 0x45, 0, 20 + size, 0, 0, 64, self.protocol, 0)
         else:
-            network = pack("!IHBB", 6 << 28, 108, socket.IPPROTO_UDP, 64) + self.source + self.destination
-        transport = pack("!HHHH", self.source_port, self.port, 108, 0)
+            network = pack("!IHBB", 6 << 28, size, self.protocol, 64)
+        transport = pack("!HH", self.source_port, self.port)
+        transport += pack("!9xB", self.flags()) if self.transport == TCP else pack("!HH", size, 0)
+        network += self.source + self.destination
         return {expressions.NETWORK_HEADER: network, expressions.TRANSPORT_HEADER: transport}
+
+    def flags(self) -> int:
+        """Return the flags of TCP."""
+        return _SYN_ACK if self.answers else _SYN
 
 
 @dataclass(frozen=True)
@@ -64,11 +86,12 @@ class Obstacle:
 
 @dataclass
 class Passage:
-    """What became of a packet, which rules weren't understood, and the marks of packet and connection so far."""
+    """What became of a packet, which rules weren't understood, its marks so far, and whether it may be tracked."""
 
     obstacles: list[Obstacle] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)
     marks: dict[str, bytes] = field(default_factory=lambda: {"meta": bytes(4), "ct": bytes(4)})
+    tracked: bool = True
 
 
 class Unsure(Exception):
@@ -148,6 +171,27 @@ class _Walk:
             raise Unsure(each.name)
         return _EVALUATORS[each.name](self, each)
 
+    # The connection.
+
+    def is_early(self) -> bool:
+        """Say whether this chain comes before the kernel looks the connection up."""
+        return self.entrance.hook == PREROUTING and self.entrance.priority < _TRACKING
+
+    def is_tracked(self) -> bool:
+        """Say whether the connection is known in this chain."""
+        return self.passage.tracked and not self.is_early()
+
+    def untrack(self) -> bool:
+        """Leave the packet without a connection, unless it has one already; return True."""
+        self.passage.tracked = self.passage.tracked and not self.is_early()
+        return True
+
+    def state(self) -> int:
+        """Return the state of the connection as rules see it here, as a bit."""
+        if not self.passage.tracked:
+            return xtables.UNTRACKED
+        return self.packet.state() if self.is_tracked() else xtables.INVALID
+
     # Registers.
 
     def store(self, register: int, data: bytes) -> bool:
@@ -178,7 +222,7 @@ def _native(number: int, size: int = 4) -> bytes:
 def _decides(each: Expression) -> bool:
     """Say whether an expression may give a verdict."""
     to_verdict = "dreg" in each.fields and each.number("dreg") == expressions.REGISTER_VERDICT
-    return to_verdict or each.name in ("reject", "target")
+    return to_verdict or each.name in ("queue", "reject", "synproxy", "target")
 
 
 def _rejects(each: Expression) -> bool:
@@ -196,7 +240,7 @@ def _meta(walk: _Walk, each: Expression) -> bool:
     known = {
         expressions.META_PROTOCOL: pack("!H", protocol),
         expressions.META_FAMILY: bytes([family]),
-        expressions.META_TRANSPORT: bytes([socket.IPPROTO_UDP]),
+        expressions.META_TRANSPORT: bytes([packet.protocol]),
         expressions.META_INTERFACE_NAME: packet.interface.encode().ljust(16, b"\0"),
         expressions.META_PACKET_TYPE: bytes(1),
         expressions.META_MARK: walk.passage.marks["meta"],
@@ -222,7 +266,8 @@ def _payload(walk: _Walk, each: Expression) -> bool:
         return True
     header = walk.headers.get(each.number("base"), b"")
     start, size = each.number("offset"), each.number("len")
-    if start + size > len(header):
+    hidden = _UNSURE[walk.packet.transport] if each.number("base") == expressions.TRANSPORT_HEADER else ()
+    if start + size > len(header) or any(place in hidden for place in range(start, start + size)):
         raise Unsure("bytes of the packet")
     return walk.store(each.number("dreg"), header[start : start + size])
 
@@ -281,9 +326,11 @@ _CT_STATE, _CT_DIRECTION, _CT_STATUS, _CT_MARK = 0, 1, 2, 3
 
 def _ct(walk: _Walk, each: Expression) -> bool:
     if "sreg" in each.fields:
-        return _set(walk, each, _CT_MARK)
+        return _set(walk, each, _CT_MARK) if walk.is_tracked() else True
+    if each.number("key") != _CT_STATE and not walk.is_tracked():
+        return False
     known = {
-        _CT_STATE: _native(walk.packet.state()),
+        _CT_STATE: _native(walk.state()),
         _CT_DIRECTION: bytes([walk.packet.answers]),
         _CT_STATUS: bytes(4),
         _CT_MARK: walk.passage.marks["ct"],
@@ -314,7 +361,7 @@ def _limit(walk: _Walk, each: Expression) -> bool:
 
 def _match(walk: _Walk, each: Expression) -> bool:
     packet = walk.packet
-    ports = xtables.Ports(packet.source_port, packet.port, packet.state())
+    ports = xtables.Ports(packet.source_port, packet.port, walk.state(), packet.protocol, packet.flags())
     matches = xtables.matches(each.text("name"), each.fields.get("info", b""), ports)
     if matches is None:
         raise Unsure(f"match {each.text('name')}")
@@ -324,6 +371,8 @@ def _match(walk: _Walk, each: Expression) -> bool:
 def _target(walk: _Walk, each: Expression) -> "bool | Verdict":
     if each.text("name") == "REJECT":
         return expressions.DROP, ""
+    if xtables.untracks(each.text("name"), each.fields.get("info", b"")):
+        return walk.untrack()
     if each.text("name") in xtables.HARMLESS:
         return True
     raise Unsure(f"target {each.text('name')}")
@@ -340,6 +389,10 @@ def _objref(walk: _Walk, each: Expression) -> bool:
 
 def _pass(walk: _Walk, each: Expression) -> bool:
     return True
+
+
+def _notrack(walk: _Walk, each: Expression) -> bool:
+    return walk.untrack()
 
 
 def _reject(walk: _Walk, each: Expression) -> Verdict:
@@ -360,7 +413,7 @@ _EVALUATORS: "dict[str, Callable[[_Walk, Expression], bool | Verdict]]" = {
     "lookup": _lookup,
     "match": _match,
     "meta": _meta,
-    "notrack": _pass,
+    "notrack": _notrack,
     "objref": _objref,
     "payload": _payload,
     "quota": _limit,

@@ -2,7 +2,9 @@
 
 Rule 1: where the default route begins, a packet comes from a stranger on the internet; elsewhere from a neighbour.
 Rule 2: of a range its first, middle and last port are tried.
-Rule 3: clients speak first. Of peers, those that a client has sent to may come in where nobody else does.
+Rule 3: clients speak first. Of peers, those that a client has sent to, or connected to, may come in where nobody else
+        does.
+Rule 4: a way is of one transport: there is one of TCP wherever the relay listens on TCP, or peers connect by it.
 """
 
 import socket
@@ -15,6 +17,7 @@ from edgeturn.kernel.firewall import own, passage
 from edgeturn.kernel.firewall.passage import Obstacle, Packet, Passage
 from edgeturn.kernel.firewall.ruleset import Ruleset
 from edgeturn.protocol.address import ip_of, parse_ip, port_of
+from edgeturn.protocol.listener import TCP, UDP
 from edgeturn.relay import listeners, network
 from edgeturn.relay.configuration import Configuration
 
@@ -27,19 +30,23 @@ OPEN, PARTLY, ANSWERS, CLOSED = "open", "partly open", "only answers", "closed"
 
 @dataclass(frozen=True)
 class Way:
-    """A way in: who sends by it, and the packets that stand for all of theirs."""
+    """A way in: who sends by it, over which transport, and the packets that stand for all of theirs."""
 
     purpose: str
     interface: str
     ip: bytes
     ports: tuple[int, int]
     source: bytes
+    transport: str = UDP
 
     def packets(self, answers: bool = False) -> list[Packet]:
         """Return the packets that are tried, as first ones or as answers."""
         first, last = self.ports
         ports = sorted({first, (first + last) // 2, last})
-        return [Packet(self.interface, self.source, self.ip, port, answers=answers) for port in ports]
+        return [
+            Packet(self.interface, self.source, self.ip, port, answers=answers, transport=self.transport)
+            for port in ports
+        ]
 
 
 @dataclass(frozen=True)
@@ -64,16 +71,32 @@ def find(settings: Configuration) -> list[Way]:
     """Return the ways in of a configuration on this machine, clients' first."""
     places = _places()
     outside = {places[source].interface for source in network.default_sources() if source in places}
-    listening = listeners.addresses(settings, network.interfaces())
-    wanted = [(own.CLIENTS, ip_of(each), (port_of(each), port_of(each))) for each in listening]
-    wanted += [(own.PEERS, ip, relay_ports(settings)) for ip in relay_ips(settings)]
     found = []
-    for purpose, ip, ports in wanted:
+    for purpose, transport, ip, ports in _wanted(settings):
         place = places.get(ip)
         if place is not None and place.interface not in ("", _LOOPBACK):
             source = _STRANGERS[len(ip)] if place.interface in outside else place.neighbour
-            found.append(Way(purpose, place.interface, ip, ports, source))
+            found.append(Way(purpose, place.interface, ip, ports, source, transport))
     return found
+
+
+def _wanted(settings: Configuration) -> list[tuple[str, str, bytes, tuple[int, int]]]:
+    """Return purpose, transport, IP address and ports of each way that a configuration asks for."""
+    clients = [
+        (own.CLIENTS, transport, ip_of(place), (port_of(place), port_of(place)))
+        for place in listeners.addresses(settings, network.interfaces())
+        for transport in _transports(listeners.serves_tcp(settings, place))
+    ]
+    peers = [
+        (own.PEERS, transport, ip, relay_ports(settings))
+        for ip in relay_ips(settings)
+        for transport in _transports(has_tcp_peers(settings))
+    ]
+    return clients + peers
+
+
+def _transports(with_tcp: bool) -> tuple[str, ...]:
+    return (UDP, TCP) if with_tcp else (UDP,)
 
 
 def relay_ips(settings: Configuration) -> list[bytes]:
@@ -88,9 +111,21 @@ def relay_ports(settings: Configuration) -> tuple[int, int]:
     return bounds
 
 
-def listening_ports(settings: Configuration) -> list[int]:
-    """Return the ports that clients send to."""
-    return sorted({port_of(each) for each in listeners.wanted(settings)})
+def has_tcp_peers(settings: Configuration) -> bool:
+    """Say whether peers come by TCP too (RFC 6062)."""
+    return bool(settings.values["tcp_relay"])
+
+
+def listening_ports(settings: Configuration, transport: str = UDP) -> list[int]:
+    """Return the ports that clients send to over a transport."""
+    places = listeners.wanted(settings) + listeners.addresses(settings, network.interfaces())
+    return sorted({port_of(each) for each in places if transport == UDP or listeners.serves_tcp(settings, each)})
+
+
+def opened(settings: Configuration) -> own.Wanted:
+    """Return what our table has to accept."""
+    ports = [listening_ports(settings, transport) for transport in (UDP, TCP)]
+    return own.Wanted(ports[0], ports[1], has_tcp_peers(settings))
 
 
 def attempt(ruleset: Ruleset, ways: Sequence[Way]) -> list[Trial]:
