@@ -32,6 +32,8 @@ def connection(arguments: argparse.Namespace) -> aioice.Connection:
         turn_server=(arguments.server, arguments.port),
         turn_username=arguments.user,
         turn_password=arguments.password,
+        turn_ssl=arguments.tls,
+        turn_transport=arguments.transport,
         transport_policy=aioice.TransportPolicy.RELAY,
     )
 
@@ -82,6 +84,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--controlling", action="store_true")
     parser.add_argument("--server")
     parser.add_argument("--port", type=int)
+    parser.add_argument("--transport", default="udp")
+    parser.add_argument("--tls", action="store_true")
     parser.add_argument("--user")
     parser.add_argument("--password")
     return parser.parse_args()

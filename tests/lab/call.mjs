@@ -1,7 +1,7 @@
 // Makes the call of call.html in headless Chromium, driven by playwright-core, and prints its report.
 //
 //   node call.mjs '{"modules": FOLDER, "chromium": PROGRAM, "page": URL, "screenshot": FILE,
-//                   "iceServers": [...], "seconds": 10}'
+//                   "iceServers": [...], "seconds": 10, "flags": [...]}'
 //
 // Prints one JSON document: {"browser": VERSION, "report": ...} or {"error": "..."}. After that the page has hung up, but the
 // browser stays until standard input ends, so that it can say to the relay what a page that hung up says.
@@ -32,14 +32,14 @@ async function call(browser) {
     return await page.evaluate(([servers, seconds]) => call(servers, seconds), [order.iceServers, order.seconds]);
   } finally {
     await page.screenshot({ path: order.screenshot, fullPage: true });
-    await page.evaluate(() => hangUp());
+    await page.evaluate(() => globalThis.hangUp?.());
   }
 }
 
 const print = (document) => process.stdout.write(`${JSON.stringify(document)}\n`);
 
 async function run() {
-  const browser = await chromium.launch({ executablePath: order.chromium, headless: true, args: FLAGS });
+  const browser = await chromium.launch({ executablePath: order.chromium, headless: true, args: [...FLAGS, ...(order.flags ?? [])] });
   try {
     print({ browser: browser.version(), report: await call(browser) });
     await once(process.stdin.resume(), "end");

@@ -1,12 +1,13 @@
 """What the tests of the lab share: one network a run, and relays with a folder of their own each."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol
 
 import pytest
 
-from tests.lab.network import Network
+from tests.lab.household import Household
+from tests.lab.network import Network, remove_leftovers
 from tests.lab.programs import why_no_namespaces
 from tests.lab.relay import Relay, running
 
@@ -32,3 +33,13 @@ def start_relay(interpreter: list[str], network: Network, tmp_path_factory: pyte
         return running(interpreter, network.router, tmp_path_factory.mktemp("relay"), options)
 
     return start
+
+
+@pytest.fixture
+def household() -> Iterator[Household]:
+    lacking = why_no_namespaces()
+    if lacking:
+        pytest.skip(lacking)
+    remove_leftovers()
+    with ExitStack() as stack:
+        yield Household(stack)

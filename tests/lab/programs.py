@@ -20,8 +20,17 @@ _PACKAGES = {
     "ip": "iproute2",
     "turnutils_uclient": "coturn",
     "turnutils_peer": "coturn",
+    "turnutils_natdiscovery": "coturn",
+    "turnutils_oauth": "coturn",
+    "openssl": "openssl",
+    "nft": "nftables",
+    "miniupnpd": "miniupnpd-nftables",
     "chromium": "chromium",
     "node": "nodejs",
+    "dnsmasq": "dnsmasq-base",
+    "nginx": "nginx",
+    "haproxy": "haproxy",
+    "curl": "curl",
 }
 
 

@@ -54,6 +54,7 @@ ROWS = {
     "IPv4, 1300 bytes": Row(4, 1, [*STATIC, "-c", "-l", "1300", *TO_PEER4]),
     "IPv4, shared secret": Row(4, 1, [*SHARED_SECRET, "-c", *TO_PEER4]),
     "IPv4, even port": Row(4, 2, [*STATIC, "-v", *TO_PEER4]),
+    "IPv4, mobility": Row(4, 1, [*STATIC, "-c", "-M", *TO_PEER4]),
     "IPv6, channels": Row(6, 1, [*STATIC, "-c", "-x", *TO_PEER6]),
     "IPv6, indications": Row(6, 1, [*STATIC, "-c", "-x", "-s", *TO_PEER6]),
     "IPv4 client, IPv6 peer": Row(4, 1, [*STATIC, "-c", "-x", *TO_PEER6]),
@@ -130,6 +131,7 @@ def runs(start_relay: StartRelay, network: Network, echo: None) -> dict[str, Fut
             started = {name: pool.submit(uclient, network.client1, row) for name, row in ROWS.items()}
         if not any(run.exception() for run in started.values()):
             wait_until(lambda: only_probes_are_left(relay, len(ROWS)), "what carried messages is released", 5)
+            assert "info moved session=" in relay.log, relay.log
     return started
 
 
