@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.suite import Outcome, last_line, read_junit, read_lines
+from tools.suite import REST, ROOT, Outcome, last_line, read_junit, read_lines
 
 JUNIT = """<testsuites><testsuite>
   <testcase name="passes"/>
@@ -55,3 +55,8 @@ def test_good(what: str, outcome: Outcome, good: bool) -> None:
 )
 def test_last_line(outcomes: dict[str, Outcome], line: str) -> None:
     assert last_line(outcomes) == line
+
+
+def test_every_folder_of_tests_is_run() -> None:
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders == {*REST, "blackbox"}
