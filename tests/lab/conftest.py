@@ -6,10 +6,13 @@ from typing import Protocol
 
 import pytest
 
+from tests.blackbox import certificates
+from tests.blackbox.certificates import Certificate
 from tests.lab.household import Household
-from tests.lab.network import Network, remove_leftovers
-from tests.lab.programs import why_no_namespaces
-from tests.lab.relay import Relay, running
+from tests.lab.network import Network, remove_leftovers, wait_until
+from tests.lab.programs import program, why_no_namespaces
+from tests.lab.relay import Relay, running, server
+from tests.lab.uclient import ECHO_PORT
 
 
 class StartRelay(Protocol):
@@ -43,3 +46,21 @@ def household() -> Iterator[Household]:
     remove_leftovers()
     with ExitStack() as stack:
         yield Household(stack)
+
+
+@pytest.fixture(scope="module")
+def echo(network: Network) -> Iterator[None]:
+    """A peer that echoes on both of its addresses."""
+    space = network.peer.namespace
+    addresses = ["-L", network.peer.address(4), "-L", network.peer.address(6)]
+    process = space.popen([program("turnutils_peer"), *addresses, "-p", str(ECHO_PORT)])
+    wait_until(lambda: space.listens(ECHO_PORT), "turnutils_peer listens", 5)
+    yield
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate for the relay's addresses."""
+    return certificates.make(tmp_path_factory.mktemp("certificate"), hosts=[server(4), server(6)])

@@ -6,18 +6,17 @@ turnutils_uclient draws DTLS 1.0 or 1.2 for each attempt, until the relay, which
 
 import re
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 
-from tests.blackbox import certificates
 from tests.blackbox.certificates import NAME, Certificate
 from tests.blackbox.dtls import lacks
 from tests.lab.conftest import StartRelay
 from tests.lab.network import Network, wait_until
 from tests.lab.programs import program
 from tests.lab.relay import PORT, Relay, server
-from tests.lab.test_uclient import (
+from tests.lab.uclient import (
     LIMITS,
     SHARED_SECRET,
     STATIC,
@@ -26,11 +25,9 @@ from tests.lab.test_uclient import (
     Outcome,
     Row,
     assert_nothing_lost,
-    echo,
+    run_all,
     uclient,
 )
-
-__all__ = ["echo"]  # a fixture
 
 TLS_PORT = 5349
 POOLS: dict[str, str | list[str]] = {  # for the clients of all rows, in the heap that MicroPython has by default
@@ -55,12 +52,6 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate for the relay's addresses."""
-    return certificates.make(tmp_path_factory.mktemp("certificate"), hosts=[server(4), server(6)])
-
-
-@pytest.fixture(scope="module")
 def dtls_library(interpreter: list[str]) -> dict[str, str]:
     """What the relay's interpreter lacks for DTLS."""
     return lacks(interpreter)
@@ -79,8 +70,7 @@ def served(start_relay: StartRelay, certificate: Certificate, dtls_library: dict
 @pytest.fixture(scope="module")
 def runs(served: Relay, network: Network, echo: None) -> dict[str, Future[Outcome]]:
     """All rows, run at the same time."""
-    with ThreadPoolExecutor(len(ROWS)) as pool:
-        return {name: pool.submit(uclient, network.client1, row) for name, row in ROWS.items()}
+    return run_all(network, ROWS)
 
 
 @pytest.mark.parametrize("name", ROWS)

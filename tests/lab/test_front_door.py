@@ -21,9 +21,7 @@ from tests.lab.network import CLIENT1, CLIENTS, Network, wait_until
 from tests.lab.programs import node_modules, program
 from tests.lab.relay import PORT, Relay, credentials, server
 from tests.lab.test_chromium import HERE, OVER_WITHIN, assert_relayed, report
-from tests.lab.test_uclient import LIMITS, STATIC, TO_PEER4, Row, assert_nothing_lost, echo, uclient
-
-__all__ = ["echo"]  # a fixture
+from tests.lab.uclient import LIMITS, STATIC, TO_PEER4, Row, assert_nothing_lost, uclient
 
 SHARED, WEB, V1, V2 = 443, 8443, 8444, 8445
 PROXY = "127.0.0.3"

@@ -15,9 +15,9 @@ import pytest
 from tests.lab.conftest import StartRelay
 from tests.lab.kernel_path import pins, prepared, relay_in_kernel, traffic
 from tests.lab.network import Network, wait_until
-from tests.lab.test_uclient import LIMITS, ROWS, Outcome, assert_nothing_lost, echo, only_probes_are_left, uclient
+from tests.lab.test_uclient import ROWS, only_probes_are_left
+from tests.lab.uclient import LIMITS, Outcome, assert_nothing_lost, uclient
 
-__all__ = ["echo"]  # a fixture of test_uclient.py
 NAMES = [
     "IPv4, channels",
     "IPv4, 1300 bytes",

@@ -17,9 +17,8 @@ from tests.lab import relay as lab
 from tests.lab.conftest import StartRelay
 from tests.lab.network import Network
 from tests.lab.programs import program
-from tests.lab.test_uclient import LIMITS, TO_PEER4, Row, assert_nothing_lost, echo, uclient
+from tests.lab.uclient import LIMITS, TO_PEER4, Row, assert_nothing_lost, uclient
 
-__all__ = ["echo"]  # a fixture of test_uclient.py
 KID, KEY = "north", b"12345678901234567890123456789012"
 SERVER = "blackdow.carleon.gov"
 MAC_KEY = b"ZksjpweoixXmvn67534mABCDEFGHIJKL"

@@ -8,43 +8,26 @@ so the limits on users and addresses stand wide open here. One run takes it 4 to
 at the same time.
 """
 
-import re
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future
 
 import pytest
 
 from tests.lab.conftest import StartRelay
-from tests.lab.network import PEER, PEERS, Host, Network, wait_until
-from tests.lab.programs import program
-from tests.lab.relay import PASSWORD, SECRET, USER, Relay, relay_address, server
+from tests.lab.network import Network, wait_until
+from tests.lab.relay import Relay, relay_address
+from tests.lab.uclient import (
+    LIMITS,
+    SHARED_SECRET,
+    STATIC,
+    TO_PEER4,
+    TO_PEER6,
+    Outcome,
+    Row,
+    assert_nothing_lost,
+    run_all,
+    uclient,
+)
 
-ECHO_PORT = 3480
-MESSAGES = 50
-ENDS_WITHIN = 40.0
-STATIC = ["-u", USER, "-w", PASSWORD]
-SHARED_SECRET = ["-u", "lab", "-W", SECRET]
-LIMITS: dict[str, str | list[str]] = {
-    "wide_channels": "1",
-    "max_allocations": "128",
-    "user_quota": "128",
-    "peers_per_minute": "0",
-    "unauthenticated_rate": "0",
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One run of turnutils_uclient: the family of its way to the relay, and how many streams it sends."""
-
-    family: int
-    streams: int
-    arguments: list[str]
-
-
-TO_PEER4 = ["-e", PEERS.address(4, PEER)]
-TO_PEER6 = ["-e", PEERS.address(6, PEER)]
 # -x asks for an IPv6 relayed address, -X for an IPv4 one; -s sends by indications instead of channels, -g asks for
 # DONT-FRAGMENT, -c leaves RTCP away, -v prints the relayed addresses.
 ROWS = {
@@ -65,46 +48,6 @@ ROWS = {
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What turnutils_uclient printed, and the statistics at its end."""
-
-    text: str
-    sent: int
-    received: int
-    lost: int
-    dropped: int
-
-    @property
-    def relayed(self) -> list[tuple[str, int]]:
-        """The relayed addresses and ports that it was given (with -v)."""
-        return [(address, int(port)) for address, port in re.findall(r"Received relay addr: (\S+):(\d+)", self.text)]
-
-
-def outcome(text: str) -> Outcome:
-    """Read the statistics; the last count of messages is the final one."""
-    counts = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", text)
-    losses = re.search(r"Total lost packets (\d+) .*total send dropped (\d+)", text)
-    assert counts, f"no statistics in:\n{text}"
-    assert losses, f"no losses in:\n{text}"
-    return Outcome(text, int(counts[-1][0]), int(counts[-1][1]), int(losses[1]), int(losses[2]))
-
-
-def uclient(client: Host, row: Row) -> Outcome:
-    """Run turnutils_uclient against the relay's address of the row's family."""
-    argv = [program("turnutils_uclient"), "-n", str(MESSAGES), "-z", "5", *row.arguments, server(row.family)]
-    done = client.namespace.run(argv, ENDS_WITHIN)
-    assert done.returncode == 0, f"turnutils_uclient ended with {done.returncode}:\n{done.stdout}"
-    return outcome(done.stdout)
-
-
-def assert_nothing_lost(told: Outcome, streams: int) -> None:
-    """All the messages of so many streams were sent and came back."""
-    assert told.sent == streams * MESSAGES, told.text
-    assert told.received == told.sent, told.text
-    assert told.lost == told.dropped == 0, told.text
-
-
 def only_probes_are_left(relay: Relay, probes: int) -> bool:
     """Tell whether all is released but the probes: each run's (with -m, each pair's) first allocation, never used."""
     left = relay.sessions()
@@ -112,23 +55,10 @@ def only_probes_are_left(relay: Relay, probes: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def echo(network: Network) -> Iterator[None]:
-    """A peer that echoes on both of its addresses."""
-    space = network.peer.namespace
-    addresses = ["-L", network.peer.address(4), "-L", network.peer.address(6)]
-    process = space.popen([program("turnutils_peer"), *addresses, "-p", str(ECHO_PORT)])
-    wait_until(lambda: space.listens(ECHO_PORT), "turnutils_peer listens", 5)
-    yield
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture(scope="module")
 def runs(start_relay: StartRelay, network: Network, echo: None) -> dict[str, Future[Outcome]]:
     """All rows, run at the same time by one relay."""
     with start_relay(**LIMITS) as relay:
-        with ThreadPoolExecutor(len(ROWS)) as pool:
-            started = {name: pool.submit(uclient, network.client1, row) for name, row in ROWS.items()}
+        started = run_all(network, ROWS)
         if not any(run.exception() for run in started.values()):
             wait_until(lambda: only_probes_are_left(relay, len(ROWS)), "what carried messages is released", 5)
             assert "info moved session=" in relay.log, relay.log
