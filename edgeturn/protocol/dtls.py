@@ -21,13 +21,15 @@ RECORD_HEADER_SIZE = 13
 _MESSAGE_HEADER_SIZE = 12
 _MAJOR_VERSION = 0xFE
 _CLIENT_HELLO = 1
+_LAST_HELLO = 1  # sequence number, of the one with the cookie; above it is an error that the library remembers
 _RANDOM = RECORD_HEADER_SIZE + _MESSAGE_HEADER_SIZE + 2
 _SESSION_ID = _RANDOM + 32
 
 COOKIE_SIZE = 16
 _COOKIE_PERIOD = 30  # seconds; a cookie is valid for one to two of them
 
-# What a client without a certificate sends is shorter; the library would reserve what a message says it has.
+# What a client without a certificate sends is shorter; the library would reserve what a message says it has, and keep
+# for whoever comes next what it doesn't read of a larger datagram.
 _MESSAGE_SIZE = 4096
 
 
@@ -71,12 +73,14 @@ def begins_anew(datagram: memoryview, size: int) -> bool:
 
 def read_hello(datagram: memoryview, size: int) -> "Hello | None":
     """Return the ClientHello that a datagram is, None where it isn't one, or isn't whole in its first record."""
-    if not begins_anew(datagram, size) or not count_records(datagram, size):
+    if size > _MESSAGE_SIZE or not begins_anew(datagram, size) or not count_records(datagram, size):
         return None
     end = _next(datagram, 0)
     length = end - RECORD_HEADER_SIZE - _MESSAGE_HEADER_SIZE
     message = datagram[RECORD_HEADER_SIZE:end]
     if length < 0 or not _number(message, 1) == _number(message, 9) == length or _number(message, 6):
+        return None
+    if message[4] or message[5] > _LAST_HELLO:
         return None
     at = _SESSION_ID + 1
     if end < at or datagram[_RANDOM - 2] != _MAJOR_VERSION:

@@ -122,6 +122,7 @@ KNOWN = (
 _FINGERPRINT_MASK = 0x5354554E
 _FINGERPRINT_SIZE = 8
 _PORT_MASK = COOKIE[:2]
+_MOST_UNKNOWN = 64  # that an answer lists, so that it never takes more than ANSWER_ROOM
 
 # What is still read once an integrity or the fingerprint attribute was seen (§14.5-14.7).
 _AFTER_INTEGRITY = (MESSAGE_INTEGRITY_SHA256, FINGERPRINT)
@@ -149,8 +150,8 @@ class Reject(Exception):
 
 
 def unknown_attributes(kinds: "list[int]") -> Reject:
-    """Return the refusal of a request with attributes that aren't understood (§6.3.1)."""
-    listed = b"".join([kind.to_bytes(2, "big") for kind in kinds])
+    """Return the refusal of a request with attributes that aren't understood (§6.3.1); of very many, with the first."""
+    listed = b"".join([kind.to_bytes(2, "big") for kind in kinds[:_MOST_UNKNOWN]])
     return Reject(420, "unknown attributes", [(UNKNOWN_ATTRIBUTES, listed)])
 
 

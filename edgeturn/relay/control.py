@@ -44,7 +44,14 @@ class Control:
         self._commands = commands
         self._connections: list[_Connection] = []
         self._listener = listen(path)
-        poller.register(self._listener, self._accept)
+        self._listens = False
+        self.tick()
+
+    def tick(self) -> None:
+        """Accept again where that failed; call it once a second."""
+        if not self._listens:
+            self._listens = True
+            self._poller.register(self._listener, self._accept)
 
     def close(self) -> None:
         """Close everything and remove the socket's file."""
@@ -60,7 +67,10 @@ class Control:
     def _accept(self, events: int) -> None:
         try:
             sock = self._listener.accept()[0]
-        except OSError:
+        except OSError as error:
+            if error.args[0] not in (seam.EAGAIN, seam.ECONNABORTED):  # out of files or memory, and ready all the time
+                self._listens = False
+                self._poller.unregister(self._listener)
             return
         sock.setblocking(False)
         if len(self._connections) >= _CONNECTIONS:

@@ -253,7 +253,7 @@ class Daemon:
         if self.turn.draining and not self.turn.live_sessions():
             self.log.write("info", "drained")
             self.stop()
-        if self.streams or self.loop.dtls or self.renewal:
+        if self.streams.wants_tick() or self.loop.dtls or self.renewal:
             return 1
         return min(self.addresses.wait(self.loop.now), self.external.wanted_in())
 
@@ -266,6 +266,8 @@ class Daemon:
             self.kernel.look()
         self.kernel.tick(self.loop.now)
         self.streams.tick(self.loop.now)
+        if self._control is not None:
+            self._control.tick()
         if self.renewal is not None:
             self.renewal.tick(seam.wall())
         self.external.tick(self.loop.now)

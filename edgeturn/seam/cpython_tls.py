@@ -36,7 +36,7 @@ _REASONS = {
     "NO_START_LINE": "there's no PEM text in one of the files",
     "PEM_LIB": "one of the files isn't a certificate or a key in PEM",
 }
-_READ_SIZE = 16384
+_MOST_OWED = 16384  # bytes of alerts and key updates that wait behind what the socket doesn't take
 
 
 class Layer:
@@ -61,6 +61,8 @@ class Layer:
         while True:
             if self.holds():
                 size = self._decrypt(view)
+                if self._outgoing.pending > _MOST_OWED:  # who asks without end to renegotiate, and reads no alert
+                    raise OSError("doesn't take what TLS answers")
                 if size or self._ended:
                     return size
             try:

@@ -1,6 +1,8 @@
 """The control socket: mode, status, sessions, kick, drain, and requests that are none."""
 
 import json
+import os
+import resource
 import socket
 import stat
 from pathlib import Path
@@ -101,6 +103,29 @@ def test_drain_ends_the_process_when_nobody_is_left(relay: Relay, new_client: Ne
 def test_drain_of_an_empty_relay_ends_it(relay: Relay) -> None:
     assert relay.command("drain")["allocations"] == 0
     assert relay.ended() == 0
+
+
+def cpu_time(relay: Relay) -> float:
+    """Return the seconds of a processor that a relay has used."""
+    fields = Path(f"/proc/{relay.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_out_of_files_waits_without_work(relay: Relay) -> None:
+    before = resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE)
+    used = max(int(number) for number in os.listdir(f"/proc/{relay.process.pid}/fd")) + 1
+    resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, (used, before[1]))
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.connect(str(relay.settings["control"]))
+        waiting.sendall(b'{"command": "status"}\n')
+        at_first = cpu_time(relay)
+        with pytest.raises(TimeoutError):
+            waiting.settimeout(1)
+            waiting.recv(1)
+        assert cpu_time(relay) - at_first < 0.2
+        resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, before)
+        waiting.settimeout(2 * DEADLINE)
+        assert waiting.recv(1) == b"{"
 
 
 @pytest.mark.parametrize("request_", NO_REQUESTS, ids=lambda request: repr(request[:40]))

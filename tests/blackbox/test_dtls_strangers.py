@@ -105,6 +105,8 @@ def garbage(hello: bytes) -> Iterator[tuple[str, bytes]]:
     yield "a fragment", hello[:21] + b"\x01" + hello[22:]
     yield "a session id that ends nowhere", hello[:59] + b"\xff" + hello[60:]
     yield "another message", hello[:13] + b"\x02" + hello[14:]
+    yield "in front of more than is read at once", hello + (b"\x17\xfe\xfd" + bytes(8) + b"\x40\0" + bytes(0x4000)) * 3
+    yield "the third message", hello[:18] + b"\x02" + hello[19:]
 
 
 def test_garbage_is_dropped_without_an_answer(serve: Serve, opened: Open) -> None:

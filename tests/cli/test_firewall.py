@@ -12,18 +12,20 @@ from pyroute2.netlink.exceptions import NetlinkError
 from edgeturn.cli import firewall, firewall_report, remedies
 from edgeturn.cli.firewall_report import Report
 from edgeturn.kernel.firewall import tables
-from edgeturn.kernel.firewall.own import CLIENTS, PEERS, Counted, Opened
+from edgeturn.kernel.firewall.own import CLIENTS, CLIENTS_TCP, PEERS, PEERS_TCP, RANGE_TCP, Counted, Opened
 from edgeturn.kernel.firewall.passage import Obstacle
 from edgeturn.kernel.firewall.tables import Unavailable
 from edgeturn.kernel.firewall.ways import ANSWERS, CLOSED, OPEN, PARTLY, Trial, Way
 from edgeturn.protocol.address import parse_ip
+from edgeturn.protocol.listener import TCP, UDP
 from tests.cli.conftest import Call
 
 STUN, RANGE = (3478, 3478), (49152, 65535)
 
 
-def way(purpose: str, interface: str = "wan", ip: str = "192.0.2.1") -> Way:
-    return Way(purpose, interface, parse_ip(ip), STUN if purpose == CLIENTS else RANGE, parse_ip("1.1.1.1"))
+def way(purpose: str, interface: str = "wan", ip: str = "192.0.2.1", transport: str = UDP) -> Way:
+    ports = STUN if purpose == CLIENTS else RANGE
+    return Way(purpose, interface, parse_ip(ip), ports, parse_ip("1.1.1.1"), transport)
 
 
 def drop(family: str, table: str, *visited: str, handle: int | None = None, rejects: bool = False) -> Obstacle:
@@ -31,8 +33,12 @@ def drop(family: str, table: str, *visited: str, handle: int | None = None, reje
     return Obstacle(family, table, visited[0], visited[-1], handle, rejects, visited)
 
 
-def closed(obstacle: Obstacle, *purposes: str, interface: str = "wan") -> list[Trial]:
-    return [Trial(way(purpose, interface), CLOSED, [obstacle], set()) for purpose in purposes]
+def closed(obstacle: Obstacle, *purposes: str, interface: str = "wan", over: tuple[str, ...] = (UDP,)) -> list[Trial]:
+    return [
+        Trial(way(purpose, interface, transport=transport), CLOSED, [obstacle], set())
+        for purpose in purposes
+        for transport in over
+    ]
 
 
 def commands(trials: list[Trial], table: str = "edgeturn") -> list[str]:
@@ -59,6 +65,56 @@ ROWS = {
         [
             "nft 'insert rule inet a input udp dport { 49152-65535 } accept comment \"edgeturn\"'",
             "nft 'insert rule inet b input udp dport { 3478 } accept comment \"edgeturn\"'",
+        ],
+    ),
+    "nftables, both transports": (
+        closed(drop("inet", "filter", "input"), CLIENTS, over=(UDP, TCP))
+        + closed(drop("inet", "filter", "input"), PEERS, over=(UDP,)),
+        [
+            "nft 'insert rule inet filter input udp dport { 3478, 49152-65535 } accept comment \"edgeturn\"'",
+            "nft 'insert rule inet filter input tcp dport { 3478 } accept comment \"edgeturn\"'",
+        ],
+    ),
+    "nftables, TCP only": (
+        closed(drop("inet", "filter", "input"), CLIENTS, over=(TCP,)),
+        ["nft 'insert rule inet filter input tcp dport { 3478 } accept comment \"edgeturn\"'"],
+    ),
+    "firewall4, both transports": (
+        closed(FW4_WAN, CLIENTS, over=(UDP, TCP)),
+        [
+            "uci set firewall.edgeturn_wan=rule",
+            "uci set firewall.edgeturn_wan.name='edgeturn_wan'",
+            "uci set firewall.edgeturn_wan.src='wan'",
+            "uci set firewall.edgeturn_wan.proto='udp'",
+            "uci set firewall.edgeturn_wan.dest_port='3478'",
+            "uci set firewall.edgeturn_wan.target='ACCEPT'",
+            "uci set firewall.edgeturn_wan_tcp=rule",
+            "uci set firewall.edgeturn_wan_tcp.name='edgeturn_wan_tcp'",
+            "uci set firewall.edgeturn_wan_tcp.src='wan'",
+            "uci set firewall.edgeturn_wan_tcp.proto='tcp'",
+            "uci set firewall.edgeturn_wan_tcp.dest_port='3478'",
+            "uci set firewall.edgeturn_wan_tcp.target='ACCEPT'",
+            "uci commit firewall",
+            "/etc/init.d/firewall reload",
+        ],
+    ),
+    "firewalld, both transports": (
+        closed(drop("inet", "firewalld", "filter_INPUT", "filter_IN_public"), CLIENTS, PEERS, over=(UDP, TCP)),
+        [
+            "firewall-cmd --permanent --zone=public --add-port=3478/udp --add-port=49152-65535/udp",
+            "firewall-cmd --permanent --zone=public --add-port=3478/tcp --add-port=49152-65535/tcp",
+            "firewall-cmd --reload",
+        ],
+    ),
+    "ufw, both transports": (
+        closed(drop("ip", "filter", "INPUT", "ufw-before-input"), CLIENTS, over=(UDP, TCP)),
+        ["ufw allow 3478/udp", "ufw allow 3478/tcp"],
+    ),
+    "iptables, both transports": (
+        closed(drop("ip", "filter", "INPUT"), CLIENTS, PEERS, over=(UDP, TCP)),
+        [
+            "iptables -I INPUT -p udp -m multiport --dports 3478,49152:65535 -j ACCEPT",
+            "iptables -I INPUT -p tcp -m multiport --dports 3478,49152:65535 -j ACCEPT",
         ],
     ),
     "firewall4, a zone": (
@@ -149,12 +205,13 @@ def report(trials: list[Trial], opened: Opened | None = None, legacy: list[str] 
 
 
 def test_ways_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    policy, rule = drop("inet", "f", "input"), drop("ip", "raw", "early", "deep", handle=7)
+    policy, rule = drop("inet", "f", "input"), drop("ip", "raw", "early", "far", handle=7)
     reject = drop("ip", "filter", "INPUT", handle=3, rejects=True)
     report(
         [
             Trial(way(CLIENTS, "br-lan", "2001:db8::1"), OPEN, [], set()),
             Trial(way(CLIENTS), CLOSED, [policy, rule], set()),
+            Trial(way(CLIENTS, transport=TCP), OPEN, [], set()),
             Trial(way(PEERS), ANSWERS, [policy], set()),
             Trial(way(PEERS, "wg0"), PARTLY, [reject], {"ip filter INPUT handle 2: match geoip"}),
         ],
@@ -162,13 +219,14 @@ def test_ways_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     ).print_ways()
     said = capsys.readouterr().out
     assert said.split("\n\n")[1] == (
-        "INTERFACE  ADDRESS      FROM     UDP PORTS    GETS IN\n"
-        "br-lan     2001:db8::1  clients  3478         yes\n"
-        "wan        192.0.2.1    clients  3478         no (inet f input, policy drop, ip raw deep, handle 7 drops)\n"
-        "wan        192.0.2.1    peers    49152-65535  only answers (inet f input, policy drop)\n"
-        "wg0        192.0.2.1    peers    49152-65535  some ports (ip filter INPUT, handle 3 rejects)"
+        "INTERFACE  ADDRESS      FROM     PORTS            GETS IN\n"
+        "br-lan     2001:db8::1  clients  UDP 3478         yes\n"
+        "wan        192.0.2.1    clients  UDP 3478         no (inet f input, policy drop, ip raw far, handle 7 drops)\n"
+        "wan        192.0.2.1    clients  TCP 3478         yes\n"
+        "wan        192.0.2.1    peers    UDP 49152-65535  only answers (inet f input, policy drop)\n"
+        "wg0        192.0.2.1    peers    UDP 49152-65535  some ports (ip filter INPUT, handle 3 rejects)"
     )
-    assert "Only answers: peers that a client has sent to get in" in said
+    assert "Only answers: peers that a client has sent to get in" in said and "Only answers over TCP" not in said
     assert "Taken as not matching, for it depends on more: ip filter INPUT handle 2: match geoip." in said
     assert "Rules of iptables-legacy can't be seen here: `iptables-legacy -S` shows them." in said
 
@@ -177,21 +235,40 @@ def test_live_ports_are_shortened(capsys: pytest.CaptureFixture[str]) -> None:
     relayed = {50000 + place: 60000 for place in range(20)}
     report([], Opened([443, 3478], relayed, None, {CLIENTS: Counted(3, 2048), PEERS: Counted()})).print_table()
     rows = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"clients +443, 3478 +3 +2.0 kB", rows[3])
+    assert re.fullmatch(r"clients +UDP 443, 3478 +3 +2.0 kB", rows[3])
     shown = "50000, 50001, 50002, 50003, 50004, 50005, 50006, 50007 and 12 more"
-    assert re.fullmatch(rf"peers, live ports +{shown} +0 +0 bytes", rows[4])
+    assert re.fullmatch(rf"peers, live ports +UDP {shown} +0 +0 bytes", rows[4])
+
+
+def test_each_transport_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    counters = {each: Counted() for each in (CLIENTS, CLIENTS_TCP, PEERS, PEERS_TCP, RANGE_TCP, "by hand")}
+    report([], Opened([3478, 5349], {}, RANGE, counters, [5349])).print_table()
+    rows = [" ".join(row.split()) for row in capsys.readouterr().out.splitlines()[2:]]
+    assert rows == [
+        "FROM PORTS PACKETS BYTES",
+        "clients UDP 3478, 5349 0 0 bytes",
+        "clients TCP 5349 0 0 bytes",
+        "peers, live ports UDP, none now 0 0 bytes",
+        "peers, live ports TCP, none now 0 0 bytes",
+        "peers, all ports TCP 49152-65535 0 0 bytes",
+        "by hand 0 0 bytes",
+    ]
 
 
 def test_programs_get_all_of_it() -> None:
-    opened = Opened([3478], {50000: 599999}, None, {CLIENTS: Counted(3, 400)})
+    opened = Opened([443, 3478], {50000: 599999}, None, {CLIENTS: Counted(3, 400), CLIENTS_TCP: Counted()}, [443])
     document = json.loads(json.dumps(report(closed(FW4_WAN, CLIENTS), opened).document()))
-    assert document["open"] and document["listening_ports"] == [3478] and document["range"] is None
+    assert document["open"] and document["listening_ports"] == [443, 3478] and document["range"] is None
+    assert document["listening_tcp_ports"] == [443]
     assert document["relayed_ports"] == [{"port": 50000, "expires_seconds": 599}]
-    assert document["counters"] == {"clients": {"packets": 3, "bytes": 400}}
+    assert document["counters"] == {
+        "clients": {"packets": 3, "bytes": 400, "transport": "udp"},
+        "clients_tcp": {"packets": 0, "bytes": 0, "transport": "tcp"},
+    }
     (one,) = document["ways"]
-    assert one["verdict"] == "closed" and one["obstacles"][0]["chain"] == "handle_reject"
+    assert one["transport"] == "udp" and one["verdict"] == "closed" and one["obstacles"][0]["chain"] == "handle_reject"
     (remedy,) = document["remedies"]
-    assert remedy["service_data"][0]["dest_port"] == "3478"
+    assert remedy["service_data"][0]["dest_port"] == "3478" and remedy["service_data"][0]["proto"] == "udp"
     assert report([]).document()["open"] is False
 
 

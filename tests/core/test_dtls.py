@@ -86,6 +86,10 @@ def test_what_is_no_client_hello() -> None:
         ("a last fragment", record(message(body(), 1, 1))),
         ("something behind it in its record", record(whole + b"\0")),
         ("something behind its record", record(whole) + b"\0"),
+        ("a sequence number that no hello has", record(whole[:5] + b"\2" + whole[6:])),
+        ("one far from that", record(whole[:4] + b"\1" + whole[5:])),
+        ("more than the library reads at once", record(whole) + record(bytes(4096), 23)),
+        ("larger than any", record(message(body() + bytes(4096)))),
         ("a session id to the end", record(message(b"\xfe\xfd" + RANDOM + b"\x20" + bytes(32)))),
         ("a cookie that is cut off", record(message(b"\xfe\xfd" + RANDOM + b"\0\x10" + bytes(15)))),
     ):

@@ -191,6 +191,13 @@ def test_rfc8489_6_3_1_unknown_comprehension_required_is_420_with_the_list() -> 
     assert answer.value(stun.UNKNOWN_ATTRIBUTES) == b"\x7a\xbc\x00\x03"
 
 
+def test_an_answer_to_very_many_unknown_attributes_keeps_to_its_room() -> None:
+    kinds = range(0x7000, 0x7000 + 900)
+    answer = ask(encode(stun.BINDING, TRANSACTION, [(kind, b"") for kind in kinds]))
+    assert answer is not None and answer.code == 420
+    assert answer.value(stun.UNKNOWN_ATTRIBUTES) == b"".join([kind.to_bytes(2, "big") for kind in kinds[:64]])
+
+
 def test_rfc8489_6_3_1_unknown_attributes_are_judged_after_the_credentials() -> None:
     answer = ask(encode(stun.ALLOCATE, TRANSACTION, [REQUESTED_UDP, UNKNOWN]))
     assert answer is not None and answer.code == 401

@@ -156,6 +156,8 @@ _IPTABLES = """
 -A INPUT -i lan -m comment --comment "the local network" -j ACCEPT
 -A INPUT -p udp -m udp --sport 53 -m multiport --dports 1,2,4:9 -j ACCEPT
 -A INPUT -p tcp --dport 22 -j ACCEPT
+-A INPUT -p tcp ! --syn -m state --state NEW -j DROP
+-A INPUT -p tcp --tcp-flags SYN,FIN SYN,FIN -j DROP
 -A INPUT -j REJECT
 """
 
@@ -169,22 +171,35 @@ class Firewall:
 
     text: str = ""
     lines: str = ""
-    told: str = ""  # a part of the commands that open it, as they are printed
+    told: tuple[str, ...] = ()  # parts of the commands that open it, as they are printed
 
     def rules(self, opened: str = "") -> str:
         return self.text.format(rules=opened)
 
 
 FIREWALLS = {
-    "firewall4": Firewall(_FIREWALL4, told="uci set firewall.edgeturn_wan.dest_port='3478 49152-65535'\n"),
+    "firewall4": Firewall(
+        _FIREWALL4,
+        told=(
+            "uci set firewall.edgeturn_wan.dest_port='3478 49152-65535'\n",
+            "uci set firewall.edgeturn_wan_tcp.proto='tcp'\n",
+            "uci set firewall.edgeturn_wan_tcp.dest_port='3478'\n",
+        ),
+    ),
     "firewalld": Firewall(
-        _FIREWALLD, told="firewall-cmd --permanent --zone=public --add-port=3478/udp --add-port=49152-65535/udp\n"
+        _FIREWALLD,
+        told=(
+            "firewall-cmd --permanent --zone=public --add-port=3478/udp --add-port=49152-65535/udp\n",
+            "firewall-cmd --permanent --zone=public --add-port=3478/tcp\n",
+        ),
     ),
     "nftables": Firewall(
-        _PLAIN, told="nft 'insert rule inet filter input udp dport { 3478, 49152-65535 } accept comment \"edgeturn\"'\n"
+        _PLAIN,
+        told=(
+            "nft 'insert rule inet filter input udp dport { 3478, 49152-65535 } accept comment \"edgeturn\"'\n",
+            "nft 'insert rule inet filter input tcp dport { 3478 } accept comment \"edgeturn\"'\n",
+        ),
     ),
-    "ufw": Firewall(lines=_UFW, told="ufw allow 3478/udp\n  ufw allow 49152:65535/udp\n"),
-    "iptables": Firewall(
-        lines=_IPTABLES, told="iptables -I INPUT -p udp -m multiport --dports 3478,49152:65535 -j ACCEPT\n"
-    ),
+    "ufw": Firewall(lines=_UFW),
+    "iptables": Firewall(lines=_IPTABLES),
 }

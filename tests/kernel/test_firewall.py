@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from edgeturn.kernel.firewall.tables import Tables, Unavailable
 from edgeturn.kernel.maps import instance
 from tests.blackbox.client import Client
 from tests.blackbox.relay import REALM
+from tests.blackbox.tcp_relay import Control
 from tests.kernel.lab.topology import HOST, ROUTER, Line, Node
 from tests.kernel.rulesets import FIREWALLS
 from tests.lab.network import CLIENTS, PEERS
@@ -115,6 +117,11 @@ def client_of(line: Line) -> Client:
         return Client((CLIENTS.address(4, ROUTER), PORT), USER, PASSWORD, CLIENTS.address(4, HOST))
 
 
+def tcp_client_of(line: Line) -> Control:
+    with line.client.entered():
+        return Control((CLIENTS.address(4, ROUTER), PORT), USER, PASSWORD, CLIENTS.address(4, HOST))
+
+
 def place(relay: Relay) -> Path:
     return relay.folder / "edgeturn.conf"
 
@@ -125,7 +132,7 @@ def place(relay: Relay) -> Path:
 def test_open_makes_the_table_and_close_leaves_nothing(router: Node, typed: Type, file: Path) -> None:
     said = typed("firewall", "open", file=file)
     name = table_of(file)
-    assert f"Open in the table inet {name}: UDP 3478 for clients," in said
+    assert f"Open in the table inet {name}: UDP 3478 and TCP 3478 for clients," in said
     assert listed(router) == OWN_TABLE.replace("NAME", name)
     assert typed("firewall", "close", file=file) == f"Removed the table inet {name}.\n"
     assert listed(router) == ""
@@ -139,6 +146,11 @@ OWN_TABLE = """table inet NAME {
 		elements = { 3478 }
 	}
 
+	set listening_tcp {
+		type inet_service
+		elements = { 3478 }
+	}
+
 	set relayed {
 		type inet_service
 		flags timeout
@@ -147,10 +159,31 @@ OWN_TABLE = """table inet NAME {
 	chain input {
 		type filter hook input priority filter; policy accept;
 		udp dport @listening counter  accept comment "clients"
+		tcp dport @listening_tcp counter  accept comment "clients_tcp"
 		udp dport @relayed counter  accept comment "peers"
 	}
 }
 """
+
+# As edgeturn made it before it knew TCP.
+OLD_TABLE = """table inet NAME {
+	set listening { type inet_service; elements = { 3478 }; }
+	set relayed { type inet_service; flags timeout; elements = { 50000 timeout 1h }; }
+	chain input {
+		type filter hook input priority filter; policy accept;
+		udp dport @listening counter accept comment "clients"
+		udp dport @relayed counter accept comment "peers"
+	}
+}
+"""
+
+
+def rules(router: Node, file: Path) -> dict[str, str]:
+    """Return the conditions of our table's rules by their comments."""
+    table = listed(router, "table", "inet", table_of(file))
+    return {
+        comment: rule for rule, comment in re.findall(r"^\t\t(.+) counter .*comment \"(.+)\"$", table, re.MULTILINE)
+    }
 
 
 def test_others_tables_stay_as_they_are(router: Node, typed: Type, file: Path) -> None:
@@ -174,8 +207,8 @@ def test_another_configuration_makes_it_anew_with_the_live_ports(router: Node, t
     typed("firewall", "open", file=file)
     router.nft(f"add element inet {table_of(file)} relayed {{ 50000 timeout 1h }}")
     file.write_text(file.read_text() + "\tlist listen '192.0.2.1:3478'\n\tlist listen '198.51.100.1:443'\n")
-    assert "UDP 443, 3478 for clients" in typed("firewall", "open", file=file)
-    assert shown(typed, file)["listening_ports"] == [443, 3478]
+    assert "UDP 443, 3478 and TCP 443, 3478 for clients" in typed("firewall", "open", file=file)
+    assert shown(typed, file)["listening_ports"] == [443, 3478] == shown(typed, file)["listening_tcp_ports"]
     assert 3500 < live(router, file)[50000] <= 3600
 
 
@@ -199,6 +232,51 @@ def test_where_the_relay_may_not_write_the_whole_range_is_open(router: Node, typ
     file.write_text(file.read_text().replace("\toption user 'nobody'\n", ""))
     typed("firewall", "open", file=file)
     assert shown(typed, file)["range"] is None and '"range"' not in listed(router)
+
+
+def test_a_table_of_an_older_version_is_replaced_with_the_live_ports(router: Node, typed: Type, file: Path) -> None:
+    router.nft(OLD_TABLE.replace("NAME", table_of(file)))
+    before = shown(typed, file)
+    assert before["open"] and not before["listening_tcp_ports"] and list(before["counters"]) == ["clients", "peers"]
+    typed("firewall", "open", file=file)
+    assert rules(router, file)["clients_tcp"] == "tcp dport @listening_tcp"
+    assert 3500 < live(router, file)[50000] <= 3600
+
+
+@pytest.mark.parametrize(
+    ("lines", "udp", "tcp"),
+    [
+        ("\toption tcp '0'\n", [3478], []),
+        ("\toption tcp '0'\n\toption certificate '/a.pem'\n\toption key '/b.pem'\n", [3478, 5349], [5349]),
+        ("\tlist listen_tls '0.0.0.0:443'\n\toption certificate '/a'\n\toption key '/b'\n", [443, 3478], [443, 3478]),
+    ],
+)
+def test_tcp_is_open_where_it_is_served(
+    lines: str, udp: list[int], tcp: list[int], router: Node, typed: Type, file: Path
+) -> None:
+    file.write_text(file.read_text() + lines)
+    typed("firewall", "open", file=file)
+    found = shown(typed, file)
+    assert (found["listening_ports"], found["listening_tcp_ports"]) == (udp, tcp)
+    ways = {(way["transport"], way["ports"][0]) for way in found["ways"] if way["from"] == "clients"}
+    assert ways == {("udp", port) for port in udp} | {("tcp", port) for port in tcp}
+    assert ("clients_tcp" in rules(router, file)) == bool(tcp)
+    handles = router.run(["nft", "-a", "list", "ruleset"], 10).stdout
+    typed("firewall", "open", file=file)
+    assert router.run(["nft", "-a", "list", "ruleset"], 10).stdout == handles
+
+
+def test_peers_get_in_over_tcp_with_tcp_relay(router: Node, typed: Type, file: Path) -> None:
+    typed("firewall", "open", file=file)
+    assert "peers_tcp" not in rules(router, file)
+    assert {way["transport"] for way in shown(typed, file)["ways"] if way["from"] == "peers"} == {"udp"}
+    file.write_text(file.read_text() + "\toption tcp_relay '1'\n\toption user 'nobody'\n")
+    assert "for peers, over UDP and TCP, all of 49152-65535" in typed("firewall", "open", file=file)
+    assert {comment: rules(router, file)[comment] for comment in ("peers_tcp", "range_tcp")} == {
+        "peers_tcp": "tcp dport @relayed",
+        "range_tcp": "tcp dport 49152-65535",
+    }
+    assert {way["transport"] for way in shown(typed, file)["ways"] if way["from"] == "peers"} == {"udp", "tcp"}
 
 
 # The relay that runs.
@@ -239,9 +317,34 @@ def test_packets_are_counted_where_they_belong(line: Line, router: Node, typed: 
             for _ in range(5):
                 peer.sendto(bytes(100), relayed)
                 assert client.receive().data == bytes(100)
-        assert shown(typed, place(relay))["counters"]["peers"] == {"packets": 5, "bytes": 5 * 128}
+        counted = shown(typed, place(relay))["counters"]
+        assert counted["peers"] == {"packets": 5, "bytes": 5 * 128, "transport": "udp"}
         table = typed("firewall", "show", file=place(relay))
-        assert re.search(rf"^peers, live ports +{relayed[1]} +5 +640 bytes$", table, re.MULTILINE), table
+        assert re.search(rf"^peers, live ports +UDP {relayed[1]} +5 +640 bytes$", table, re.MULTILINE), table
+
+
+def test_connections_are_counted_where_they_belong(line: Line, router: Node, typed: Type, tmp_path: Path) -> None:
+    with running([sys.executable], router, tmp_path, options(tcp_relay="1")) as relay:
+        typed("firewall", "open", file=place(relay))
+
+        def grown() -> set[str]:
+            """Return what has counted anything since the last time."""
+            counted = {name: each["packets"] for name, each in shown(typed, place(relay))["counters"].items()}
+            names = {name for name in counted if counted[name] > before.get(name, 0)}
+            before.update(counted)
+            return names
+
+        before: dict[str, int] = {}
+        assert not grown()
+        client = tcp_client_of(line)
+        relayed = client.allocate_tcp()
+        peer = (PEERS.address(4, HOST), 0)
+        client.permit(peer)
+        assert grown() == {"clients_tcp"}
+        with line.peer.entered(), socket.create_connection(relayed, 5, peer) as far:
+            assert client.attempt()[0] == far.getsockname()
+            assert grown() == {"clients_tcp", "peers_tcp"}
+        client.close()
 
 
 def test_a_relay_that_dies_leaves_ports_that_end(line: Line, router: Node, typed: Type, tmp_path: Path) -> None:
@@ -281,20 +384,36 @@ def reaches(client: Client) -> bool:
 
 def test_the_rule_that_is_told_lets_everybody_in(line: Line, router: Node, typed: Type, tmp_path: Path) -> None:
     router.nft("table inet theirs {\n chain input { type filter hook input priority -10; policy drop; }\n}\n")
-    with running([sys.executable], router, tmp_path, options()) as relay:
+    with running([sys.executable], router, tmp_path, options(tcp_relay="1")) as relay:
         assert "no (inet theirs input, policy drop)" in typed("firewall", "open", file=place(relay))
         client = client_of(line)
         assert not reaches(client)
         said = typed("firewall", "show", file=place(relay))
-        (command,) = re.findall(r"^  (nft .+)$", said, re.MULTILINE)
-        assert router.run(["sh", "-c", command], 10).returncode == 0
+        with pytest.raises(TimeoutError):
+            connect(line)
+        for transport in ("udp", "tcp"):
+            (command,) = re.findall(rf"^  (nft .+ {transport} .+)$", said, re.MULTILINE)
+            assert router.run(["sh", "-c", command], 10).returncode == 0
         assert reaches(client)
+        connect(line)
         assert "Nothing here is in the way" in typed("firewall", "show", file=place(relay))
         (relayed,) = client.allocate().relayed
         with line.peer.udp((PEERS.address(4, HOST), 0)) as stranger:
             client.permit(stranger.getsockname())
             stranger.sendto(b"first", relayed)
             assert client.receive().data == b"first"
+        control = tcp_client_of(line)
+        relayed = control.allocate_tcp()
+        control.permit((PEERS.address(4, HOST), 0))
+        with line.peer.entered(), socket.create_connection(relayed, 5) as far:
+            assert control.attempt()[0] == far.getsockname()
+        control.close()
+
+
+def connect(line: Line) -> None:
+    """Connect to the relay; TimeoutError where that isn't let in."""
+    with line.client.entered():
+        socket.create_connection((CLIENTS.address(4, ROUTER), PORT), 0.5).close()
 
 
 @pytest.mark.parametrize("name", [name for name, each in FIREWALLS.items() if each.text])
@@ -302,10 +421,22 @@ def test_each_firewall_is_told_in_its_own_words(name: str, router: Node, typed: 
     file.write_text("config relay 'main'\n")  # the default relay: its name is in the commands
     router.nft(FIREWALLS[name].rules())
     said = typed("firewall", "show", file=file)
-    assert FIREWALLS[name].told in said
-    verdicts = {tuple(row.split()[:4:3]): row for row in said.splitlines() if row.startswith(("lan ", "wan "))}
-    assert verdicts["lan", "3478"].endswith("yes") and " no (" in verdicts["wan", "3478"]
-    assert " only answers (" in verdicts["wan", "49152-65535"]
+    assert FIREWALLS[name].told and all(each in said for each in FIREWALLS[name].told)
+    rows = [row.split() for row in said.splitlines() if row.startswith(("lan ", "wan "))]
+    verdicts = {(row[0], " ".join(row[3:5])): " ".join(row[5:]) for row in rows}
+    for ports in ("UDP 3478", "TCP 3478"):
+        assert verdicts["lan", ports] == "yes" and verdicts["wan", ports].startswith("no (")
+    assert verdicts["wan", "UDP 49152-65535"].startswith("only answers (")
+
+
+def test_a_peer_that_cannot_connect_is_told(router: Node, typed: Type, file: Path) -> None:
+    file.write_text(file.read_text() + "\toption tcp_relay '1'\n")
+    router.nft(FIREWALLS["nftables"].rules())
+    said = typed("firewall", "show", file=file)
+    text = "Only answers over TCP: clients can connect to peers, and peers can't connect to clients."
+    assert text in " ".join(said.split())
+    assert re.search(r"^wan +198.51.100.1 +peers +TCP 49152-65535 +only answers \(", said, re.MULTILINE)
+    assert "tcp dport { 3478, 49152-65535 } accept" in said
 
 
 def test_a_relay_of_the_loopback_has_nothing_in_its_way(router: Node, typed: Type, file: Path) -> None:

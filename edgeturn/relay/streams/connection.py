@@ -239,7 +239,7 @@ class Connection:
     def _serve(self, data: memoryview) -> int:
         """Hand each whole message to the core."""
         at, end = self._skip(len(data)), len(data)
-        while at < end and self.take is self._serving:
+        while at < end and self.take is self._serving and self.sock is not None:
             if self._must_wait():
                 return at
             try:

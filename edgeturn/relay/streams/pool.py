@@ -234,6 +234,10 @@ class Streams:
                 return "stuck"
         return ""
 
+    def wants_tick(self) -> bool:
+        """Say whether something waits for the next second."""
+        return bool(self._open) or not all(place.listens for place in self._places.values())
+
     # Telling.
 
     def __len__(self) -> int:
