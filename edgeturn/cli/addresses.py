@@ -4,7 +4,7 @@ import ipaddress
 from pathlib import Path
 
 from edgeturn.cli import external
-from edgeturn.cli.way import Server, Trust
+from edgeturn.cli.server import Server, Trust
 from edgeturn.protocol import address, anycast, certificate
 from edgeturn.protocol.listener import DTLS, TCP, TLS, UDP
 from edgeturn.relay import listeners, network

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from edgeturn.cli import addresses
 from edgeturn.cli.probe import FAILED, PASSED, Result
-from edgeturn.cli.way import Server, Trust, tls_context
+from edgeturn.cli.server import Server, Trust
+from edgeturn.cli.way import tls_context
 from edgeturn.protocol import address
 from edgeturn.protocol.certificate import BadCertificate, Certificate, date
 from edgeturn.protocol.listener import TLS

@@ -12,7 +12,7 @@ from edgeturn.cli.failure import FAULT, Wrong
 from edgeturn.cli.ice import Login
 from edgeturn.cli.output import json_option, print_json
 from edgeturn.cli.probe import FAILED, PASSED, SKIPPED, Probe, Report, Result
-from edgeturn.cli.way import Server, Trust
+from edgeturn.cli.server import Server, Trust
 from edgeturn.protocol import address
 from edgeturn.relay.configuration import Configuration
 

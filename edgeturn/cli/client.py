@@ -11,7 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from edgeturn.cli.ice import Login
-from edgeturn.cli.way import Server, connect
+from edgeturn.cli.server import Server
+from edgeturn.cli.way import connect
 from edgeturn.protocol import address, stun
 from edgeturn.protocol.credentials import MD5, SHA256, long_term_key
 from edgeturn.protocol.nonce import PASSWORD_ALGORITHMS_BIT, features_of

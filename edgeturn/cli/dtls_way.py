@@ -4,7 +4,7 @@ import socket
 import time
 from contextlib import suppress
 
-from edgeturn.cli.way import NoWay, Server
+from edgeturn.cli.server import NoWay, Server
 from edgeturn.protocol.address import format_ip, ip_of, parse_ip
 from edgeturn.protocol.certificate import Certificate
 

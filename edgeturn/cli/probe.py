@@ -21,7 +21,7 @@ from edgeturn.cli.advice import Advice
 from edgeturn.cli.client import Client, Refused, Silent, Untrusted
 from edgeturn.cli.ice import Login
 from edgeturn.cli.peer import LocalPeer, Peer, RelayedPeer, source_towards, wait_for
-from edgeturn.cli.way import NoWay, Server
+from edgeturn.cli.server import NoWay, Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4, IPV6, ip_of
 from edgeturn.protocol.credentials import MD5, SHA256

@@ -9,10 +9,9 @@ Rule 2: a way that can't be had is a NoWay with a sentence; TLS verifies name an
 import socket
 import ssl
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
+from edgeturn.cli.server import NoWay, Server, Trust
 from edgeturn.protocol import framing
 from edgeturn.protocol.address import format_ip, ip_of
 from edgeturn.protocol.listener import DTLS, TCP, UDP
@@ -22,28 +21,6 @@ from edgeturn.seam import native
 _LARGEST = 65536
 _PATIENCE = 5.0  # seconds until a connection and its handshake have to stand
 _ALPN = ["stun.turn"]  # RFC 7443
-
-
-class NoWay(Exception):
-    """Why a connection couldn't be made."""
-
-
-@dataclass(frozen=True)
-class Trust:
-    """Which certificates are believed: those of the system, those of a file besides, or any."""
-
-    file: Path | None = None
-    anything: bool = False
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server at port||ip by one transport; name is what its certificate has to be for, "" for its IP address."""
-
-    place: bytes
-    transport: str = UDP
-    name: str = ""
-    trust: Trust = field(default_factory=Trust)
 
 
 class Way(Protocol):

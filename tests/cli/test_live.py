@@ -10,7 +10,7 @@ import pytest
 from edgeturn.cli import control
 from edgeturn.cli.client import Client, Refused
 from edgeturn.cli.ice import Login
-from edgeturn.cli.way import Server
+from edgeturn.cli.server import Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4
 from tests.blackbox.relay import HOST, Relay, until
