@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgeturn.cli.root import edgeturn
+from tests.blackbox import certificates
+from tests.blackbox.certificates import Certificate
 from tests.blackbox.relay import Relay, Value
 
 
@@ -41,6 +43,11 @@ def file(tmp_path: Path, call: Call) -> Path:
     path = tmp_path / "edgeturn.conf"
     call("init", "--yes", "-c", str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return certificates.make(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture

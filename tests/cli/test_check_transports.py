@@ -1,6 +1,8 @@
 """`edgeturn check` over TCP, TLS and DTLS, against real relays and against what is none."""
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,18 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.blackbox import certificates
+from edgeturn.cli.advice import Advice
 from tests.blackbox.certificates import NAME, Certificate
-from tests.blackbox.relay import HOST, Relay, free_port
+from tests.blackbox.relay import HOST, ROOT, Relay, free_port
 from tests.cli.conftest import Call, StartRelay
 from tests.cli.test_check import steps
 
 LOGIN = ("--user", "alice", "--password", "s3cret")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return certificates.make(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture
@@ -113,4 +110,13 @@ def test_a_file_that_is_no_certificate(relay: Relay, call: Call, tmp_path: Path)
     wrong = tmp_path / "wrong.pem"
     wrong.write_text("nothing of the kind")
     said = call("check", f"turns:{HOST}:{relay.port}", *LOGIN, "--ca", str(wrong), code=3)
-    assert f"{wrong} can't be used as a certificate" in said
+    assert f"{wrong} can't be used as a certificate" in said and "nothing answers" not in said
+    assert f"'{tmp_path / 'none.pem'}' does not exist" in call("check", "--ca", str(tmp_path / "none.pem"), code=2)
+
+
+def test_a_tool_without_dtls_says_nothing_of_the_server() -> None:
+    script = "import sys; sys.modules['OpenSSL'] = None; import edgeturn.cli.dtls_way"
+    failed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    reason = failed.stderr.splitlines()[-1].partition("NoWay: ")[2]
+    assert reason.startswith("the Python package pyOpenSSL is missing here: `")
+    assert "says nothing of the server" in Advice(None).find("connection", reason)[0]

@@ -13,15 +13,17 @@ from edgeturn.cli.ice import Login
 from edgeturn.cli.server import Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4
-from tests.blackbox.relay import HOST, Relay, until
+from edgeturn.protocol.listener import TCP
+from tests.blackbox.certificates import Certificate
+from tests.blackbox.relay import HOST, Relay, Value, free_port, until
 from tests.cli.conftest import Call, StartRelay
 
 ALICE = Login("alice", "s3cret")
 
 
 @contextmanager
-def session(relay: Relay, login: Login = ALICE) -> Iterator[Client]:
-    client = Client(Server(address.parse(f"{HOST}:{relay.port}")), login)
+def session(relay: Relay, login: Login = ALICE, server: Server | None = None) -> Iterator[Client]:
+    client = Client(server or Server(address.parse(f"{HOST}:{relay.port}")), login)
     client.allocate(IPV4)
     yield client
     client.close()
@@ -35,6 +37,33 @@ def test_status_and_sessions(start: StartRelay, call: Call) -> None:
         assert "alice" in call("sessions", *place) and "1 of 8" in call("status", *place)
         (row,) = json.loads(call("sessions", "--json", *place))
         assert row["user"] == "alice" and json.loads(call("status", "--json", *place))["allocations"] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({}, "by UDP, TCP\n"), ({"tcp": 0}, "by UDP\n"), ({"secured": 1}, "by UDP and DTLS, TCP and TLS")],
+)
+def test_status_names_the_transports(
+    start: StartRelay, call: Call, certificate: Certificate, settings: dict[str, Value], said: str
+) -> None:
+    if settings.pop("secured", 0):
+        settings.update(certificate.settings(), dtls=1)
+    assert said in call("status", "-c", str(start(**settings).file))
+
+
+def test_status_says_where_there_is_tcp_if_not_everywhere(
+    start: StartRelay, call: Call, certificate: Certificate
+) -> None:
+    place = f"{HOST}:{free_port()}"
+    relay = start(**certificate.settings(), tcp=0, listen_tls=[place])
+    assert f"by UDP; by TCP and TLS at {place} only" in call("status", "-c", str(relay.file))
+
+
+def test_sessions_name_the_transport(start: StartRelay, call: Call) -> None:
+    relay = start()
+    with session(relay, server=Server(address.parse(f"{HOST}:{relay.port}"), TCP)):
+        head, row = call("sessions", "-c", str(relay.file)).splitlines()
+        assert head.split()[3] == "BY" and row.split()[3] == "TCP"
 
 
 def test_kick_ends_sessions(start: StartRelay, call: Call) -> None:

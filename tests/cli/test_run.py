@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from edgeturn.cli import identity
+from edgeturn.cli import identity, obstacles
 from edgeturn.protocol import address
 from edgeturn.relay import listeners
+from tests.blackbox import certificates
+from tests.blackbox.certificates import Certificate
 from tests.blackbox.relay import DEADLINE, HOST, ROOT, free_port, until
 from tests.cli.conftest import Call
 
@@ -135,6 +137,45 @@ def test_the_way_out_of_a_busy_port_can_be_typed(here: Path, call: Call) -> None
         call(*command[1:])
         run = Run(here).ready()
         assert run.end() == 0
+
+
+def test_the_way_out_of_a_busy_port_for_tls_leaves_the_others(here: Path, call: Call, certificate: Certificate) -> None:
+    settings = certificate.settings()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, 0))
+        settings["listen_tls"] = f"{HOST}:{other.getsockname()[1]}"
+        for name in ("certificate", "key", "listen_tls"):
+            here.write_text(put(here.read_text(), name, settings[name]))
+        command = typed(call("run", "-c", str(here), code=1))
+    assert command[:4] == ["edgeturn", "config", "set", "listen_tls"] and len(command) == 7
+
+
+def put(text: str, name: str, value: str) -> str:
+    """Return a configuration with one more entry of the relay's section."""
+    kind = "list" if name.startswith("listen") else "option"
+    return text.replace("config relay 'main'\n", f"config relay 'main'\n\t{kind} {name} '{value}'\n")
+
+
+def test_a_key_of_another_certificate_is_said_instead_of_anything_else(
+    here: Path, call: Call, certificate: Certificate, tmp_path: Path
+) -> None:
+    other = certificates.make(tmp_path)
+    listening = f"{HOST}:{free_port()}"
+    entries = {"certificate": str(certificate.certificate), "key": str(other.key), "listen_tls": listening}
+    for name, value in entries.items():
+        here.write_text(put(here.read_text(), name, value))
+    said = call("run", "-c", str(here), code=1)
+    assert f"{other.key}: the private key doesn't belong to the certificate" in said and len(said.splitlines()) == 1
+
+
+def test_a_package_that_is_missing_is_said_instead_of_anything_else(
+    here: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(obstacles, "find_spec", lambda name: None)
+    here.write_text(here.read_text() + f"\nconfig token_key 'one'\n\toption key '{'0f' * 32}'\n")
+    said = call("run", "-c", str(here), code=1)
+    assert "need the Python package cryptography: `" in said and "'edgeturn[oauth]'` brings it" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_a_busy_default_port_is_told_after_the_new_file(

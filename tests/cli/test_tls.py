@@ -217,4 +217,4 @@ def test_status_shows_it(start: StartRelay, call: Call, tmp_path: Path) -> None:
     certificate, key = self_signed("turn.example.org", days=(-1, 89.9)).write(tmp_path)
     said = call("status", "-c", str(start(certificate=str(certificate), key=str(key)).file))
     assert "certificate     turn.example.org, issued by turn.example.org, expires in 89 d" in said
-    assert f"\n               {certificate}: is self-signed" in said
+    assert f"\n                {certificate}: is self-signed" in said

@@ -294,7 +294,7 @@ def test_what_commands_say_of_it(upstream: Upstream) -> None:
     upstream.found()
     upstream.mapped()
 
-    known = f"known as       {OUTSIDE} for {RELAY}, port-mapped by pcp, {PORTS} of {PORTS} ports"
+    known = f"known as        {OUTSIDE} for {RELAY}, port-mapped by pcp, {PORTS} of {PORTS} ports"
     assert known in upstream.edgeturn("status")
     assert f"✓ external address      {OUTSIDE} for {RELAY}" in upstream.edgeturn("check")
     assert f"turn:{OUTSIDE}:3478" in upstream.edgeturn("credentials")
