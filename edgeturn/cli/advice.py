@@ -18,6 +18,8 @@ SHARED = "address given twice"
 REFUSED = "can't connect: connection refused"
 NOT_TRUSTED = "its certificate isn't trusted"
 NO_HANDSHAKE = "no TLS handshake"
+NO_PACKAGE = "the Python package"
+NO_AUTHORITY = "the file"
 
 _CLOSE_IT = "turn its authentication on: an open relay is found and abused within days"
 _REPORT = "report this as a defect of the relay, with the lines of its log around this"
@@ -45,6 +47,18 @@ ROWS = (
             "serve a certificate of a public authority (ACME) for the name that clients use, with its whole chain; "
             "`--ca FILE` trusts one of your own, `--insecure` any"
         ),
+    ),
+    (
+        "connection",
+        NO_PACKAGE,
+        "this tool can't speak DTLS; that says nothing of the server",
+        "install it, and run the check again",
+    ),
+    (
+        "connection",
+        NO_AUTHORITY,
+        "this tool can't read what it is to trust; that says nothing of the server",
+        "give it a file with certificates in PEM by `--ca`",
     ),
     (
         "connection",

@@ -40,7 +40,11 @@ Ends with 0 if every step passed, with 3 if one failed; a step that doesn't appl
 @click.option("-u", "--user", help="Username, for a URI.")
 @click.option("-p", "--password", help="Password of that user.")
 @click.option("-s", "--secret", help="Instead of both: the shared secret of time-limited credentials.")
-@click.option("--ca", type=click.Path(path_type=Path), help="Trust certificates signed by those of this file, too.")
+@click.option(
+    "--ca",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Trust certificates signed by those of this file, too.",
+)
 @click.option("--insecure", is_flag=True, help="Trust any certificate.")
 @place.with_file
 @json_option

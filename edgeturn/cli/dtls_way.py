@@ -1,6 +1,7 @@
 """The way to a server by DTLS, with pyOpenSSL; imported only where one is asked for."""
 
 import socket
+import sys
 import time
 from contextlib import suppress
 
@@ -11,7 +12,8 @@ from edgeturn.protocol.certificate import Certificate
 try:
     from OpenSSL import SSL, crypto
 except ImportError:
-    raise NoWay("no TLS handshake: DTLS needs the Python package pyOpenSSL: pip install 'edgeturn[dtls]'") from None
+    _command = f"{sys.executable} -m pip install 'edgeturn[dtls]'"
+    raise NoWay(f"the Python package pyOpenSSL is missing here: `{_command}` brings it") from None
 
 _LARGEST = 65536
 _MTU = 1200  # bytes of a datagram

@@ -18,7 +18,7 @@ def report(settings: Configuration, file: Path) -> list[Result]:
 def words(found: dict[str, Any]) -> str:
     """Return what is known of one relay address, in words."""
     told = f"{found['address'] or 'not known yet'} for {found['relay_address']}, {found['nat']}"
-    ports = f", {found['mapped_ports']} of {found['ports']} ports" if found.get("ports") else ""
+    ports = f", {found['mapped_ports']} of {found['ports']} ports mapped" if found.get("ports") else ""
     return told + (f" by {found['by']}" if found["by"] else "") + ports
 
 

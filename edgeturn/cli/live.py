@@ -46,6 +46,7 @@ def _status_rows(answer: dict[str, Any]) -> list[tuple[str, object]]:
         ("configuration", answer["configuration"]),
         ("realm", answer["realm"]),
         ("listening on", ", ".join(answer["listening"])),
+        ("", _transports(answer)),
         *[("", reason) for reason in answer["not_listening"]],
         ("relaying from", ", ".join(answer["relay_addresses"])),
         *[("", f"{ip} is away now: no new allocation there") for ip in answer["addresses_away"]],
@@ -75,7 +76,7 @@ def sessions_command(file: Path, as_json: bool) -> None:
         click.echo("No session.")
         return
     print_table(
-        ("ID", "USER", "CLIENT", "RELAYED", "AGE", "IDLE", "ENDS IN", "UP", "DOWN", "CHANNELS", "IN KERNEL"),
+        ("ID", "USER", "CLIENT", "BY", "RELAYED", "AGE", "IDLE", "ENDS IN", "UP", "DOWN", "CHANNELS", "IN KERNEL"),
         [_row(each) for each in answer["sessions"]],
     )
 
@@ -149,6 +150,7 @@ def _row(each: dict[str, Any]) -> tuple[object, ...]:
         each["session"],
         each["user"],
         each["client"],
+        each["transport"].upper(),
         ", ".join(each["relayed"]),
         seconds_text(each["age_seconds"]),
         seconds_text(each["idle_seconds"]),
@@ -158,6 +160,18 @@ def _row(each: dict[str, Any]) -> tuple[object, ...]:
         each["channels"],
         f"{each['kernel_channels']}, {bytes_text(each['kernel_bytes'])}",
     )
+
+
+def _transports(answer: dict[str, Any]) -> str:
+    """Return by which transports clients come in, and where, if that isn't everywhere."""
+    datagrams = "by UDP and DTLS" if answer["dtls"] else "by UDP"
+    streams = "TCP and TLS" if answer["certificate"] else "TCP"
+    places = answer["listening_tcp"]
+    if not places:
+        return datagrams
+    if len(places) == len(answer["listening"]):
+        return f"{datagrams}, {streams}"
+    return f"{datagrams}; by {streams} at {', '.join(places)} only"
 
 
 def _connections(answer: dict[str, Any]) -> list[tuple[str, object]]:

@@ -6,7 +6,9 @@ Rule 2: a Failure says what is wrong and the command to type as it stands.
 
 import errno
 import os
+import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from edgeturn.cli import control, place, ports
@@ -18,6 +20,8 @@ from edgeturn.relay.control import listen
 from edgeturn.relay.options import DEFAULT_PORT
 from edgeturn.relay.passwd import find_user
 from edgeturn.relay.streams import sockets
+from edgeturn.relay.tls import renewal
+from edgeturn.relay.tls.certificates import Pair, Unusable
 
 _LAST_PORT = 0xFFFF
 
@@ -34,6 +38,8 @@ def check(settings: Configuration, file: Path) -> None:
         assert isinstance(ip, bytes)
         _check_relay_address(ip, file)
     _check_control(settings.text("control"), file)
+    _check_packages(settings)
+    _check_certificate(settings)
 
 
 def _check_alone(settings: Configuration, file: Path) -> None:
@@ -76,29 +82,63 @@ def _check_tcp(wanted: bytes, settings: Configuration, file: Path) -> None:
         raise Failure(f"can't listen on {address.format(wanted)} over TCP: {reason(error)};{hint}") from None
 
 
+def _check_packages(settings: Configuration) -> None:
+    """Refuse what needs a package that isn't here."""
+    wanted = (
+        ("option 'dtls' needs", "pyOpenSSL", "OpenSSL", "dtls", bool(settings.values["dtls"])),
+        ("sections of type 'token_key' need", "cryptography", "cryptography", "oauth", bool(settings.token_keys)),
+    )
+    for needs, package, module, extra, is_wanted in wanted:
+        if is_wanted and find_spec(module) is None:
+            command = f"{sys.executable} -m pip install 'edgeturn[{extra}]'"
+            raise Failure(f"{needs} the Python package {package}: `{command}` brings it.")
+
+
+def _check_certificate(settings: Configuration) -> None:
+    file, key = settings.text("certificate"), settings.text("key")
+    try:
+        if file:
+            Pair(file, key, renewal.reader(settings))
+    except Unusable as error:
+        raise Failure(f"{error}.") from None
+
+
 def _way_out(number: int, taken: bytes, settings: Configuration, file: Path) -> str:
     """Return what to do where a listener can't be had."""
     port = address.port_of(taken)
     if number == errno.EADDRINUSE:
-        other = _listen_command(_moved(settings, port, _free_port(settings, port + 1)), file)
+        other = _moved(settings, taken, _free_port(settings, port + 1), file)
         return f"is another TURN server running? End it, or listen on another port: `{other}`"
     if number == errno.EACCES:
-        other = _listen_command(_moved(settings, port, _free_port(settings, DEFAULT_PORT)), file)
+        other = _moved(settings, taken, _free_port(settings, DEFAULT_PORT), file)
         return f"give it the right to ports below 1024, or listen on a higher one: `{other}`"
     every = address.join(bytes(len(address.ip_of(taken))), port)
-    return f"listen on addresses of this machine, such as all of them: `{_listen_command([every], file)}`"
+    other = _listen_command(_option(settings, taken)[0], [every], file)
+    return f"listen on addresses of this machine, such as all of them: `{other}`"
 
 
-def _listen_command(places: Sequence[bytes], file: Path) -> str:
-    return place.command("config set listen", file, *(address.format(each) for each in places))
+def _listen_command(option: str, places: Sequence[bytes], file: Path) -> str:
+    return place.command(f"config set {option}", file, *(address.format(each) for each in places))
 
 
-def _moved(settings: Configuration, port: int, other: int) -> list[bytes]:
-    """Return the addresses to listen on, those of one port at another one."""
-    return [
+def _option(settings: Configuration, taken: bytes) -> tuple[str, list[bytes]]:
+    """Return the option that a listener comes from, and its addresses, wildcards as they stand."""
+    tls = listeners.wanted_for_tls(settings)
+    if listeners.is_asked(taken, tls):
+        return "listen_tls", tls
+    others = [each for each in listeners.wanted(settings) if each not in tls]
+    return "listen", [each for each in others if address.ip_of(each) not in anycast.ADDRESSES]
+
+
+def _moved(settings: Configuration, taken: bytes, other: int, file: Path) -> str:
+    """Return the command by which what would listen at one port does so at another one."""
+    option, places = _option(settings, taken)
+    port = address.port_of(taken)
+    moved = [
         address.join(address.ip_of(each), other if address.port_of(each) == port else address.port_of(each))
-        for each in listeners.wanted(settings)
+        for each in places
     ]
+    return _listen_command(option, moved, file)
 
 
 def _free_port(settings: Configuration, first: int) -> int:

@@ -73,8 +73,15 @@ def _holds(settings: Configuration) -> str:
     return (
         f"Holds {counted(limits.max_allocations, 'allocation')}, each with {pool_text(limits)}, "
         f"in {estimate.total} bytes "
-        f"({bytes_text(estimate.pool)} of pools and sockets, the rest is Python)."
+        f"({bytes_text(estimate.pool + estimate.streams)} of pools, the rest is Python).{_library(settings)}"
     )
+
+
+def _library(settings: Configuration) -> str:
+    """Return what comes on top, as a sentence."""
+    if settings.values["dtls"]:
+        return " TLS and DTLS take 21 MB more."
+    return " TLS takes 6 MB more." if settings.text("certificate") else ""
 
 
 def _raise_file_limit(settings: Configuration) -> None:

@@ -108,7 +108,7 @@ def create(file: Path, given: tuple[str, ...], days: int) -> Made:
         for path in made:
             path.unlink()
         raise
-    return Made(certificate, key, names, signed.not_valid_after_utc.date().isoformat())
+    return Made(certificate, key, names, (_now() + datetime.timedelta(days=days)).date().isoformat())
 
 
 def _write(document: Document, certificate: Path, key: Path, given: tuple[str, ...]) -> None:
@@ -151,13 +151,17 @@ def _sign(names: tuple[str, ...], days: int) -> "tuple[x509.Certificate, Ellipti
 
     key = ec.generate_private_key(ec.SECP256R1())
     called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:_LONGEST_COMMON_NAME])])
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    now = _now()
     builder = x509.CertificateBuilder(called, called, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now - datetime.timedelta(days=1))  # clients' clocks aren't all right
     builder = builder.not_valid_after(now + datetime.timedelta(days=days))
     for extension, critical in _extensions(names, key):
         builder = builder.add_extension(extension, critical)
     return builder.sign(key, hashes.SHA256()), key
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
 def _extensions(names: tuple[str, ...], key: "EllipticCurvePrivateKey") -> "list[tuple[x509.ExtensionType, bool]]":

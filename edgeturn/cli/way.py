@@ -87,7 +87,7 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=trust.file)
         except (OSError, ssl.SSLError) as error:
-            raise NoWay(f"{trust.file} can't be used as a certificate: {tls_reason(error)}") from None
+            raise NoWay(f"the file {trust.file} can't be used as a certificate: {tls_reason(error)}") from None
     if trust.anything:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -50,6 +50,7 @@ class Administration:
             "realm": daemon.settings.text("realm"),
             "uptime_seconds": seam.wall() - daemon.started,
             "listening": [address.format(each) for each in daemon.ways.listening()],
+            "listening_tcp": [address.format(each) for each in daemon.ways.listening() if daemon.streams.serves(each)],
             "relay_addresses": [address.format_ip(ip) for ip in daemon.relaying()],
             "addresses_away": [address.format_ip(ip) for ip in daemon.addresses.relayed.away],
             "not_listening": sorted(daemon.ways.waiting.values()),

@@ -136,6 +136,12 @@ class Configuration:
             names.append("token_keys")
         return names
 
+    def keep(self, started: "Configuration") -> None:
+        """Have what only a restart changes as a relay was started with it."""
+        for option in options.OPTIONS:
+            if option.section == "relay" and not option.live:
+                self.values[option.name] = started.values[option.name]
+
     def _read(self, section: uci.Section) -> None:
         values = _defaults(section.kind)
         lines: dict[str, int] = {}

@@ -123,6 +123,7 @@ class Daemon:
             waits.append("relay_address")
         if not is_unique(new, [ip for ip in new.items("relay_address") if isinstance(ip, bytes)]):
             raise ConfigError(new.file, 0, ANNOUNCED_TWICE)
+        new.keep(self._started_with)
         self._apply(new)
         self.settings = new
         self.log.write("info", f"reloaded applied={_listed(applied)} needs-restart={_listed(waits)}")

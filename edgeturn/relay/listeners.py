@@ -36,8 +36,16 @@ def wanted(settings: "Configuration") -> "list[bytes]":
 
 
 def wanted_for_tls(settings: "Configuration") -> "list[bytes]":
-    """Return the port||ip that are written for TLS; with a certificate and without any, the wildcards."""
-    return _written(settings, "listen_tls", options.TLS_PORT) if settings.text("certificate") else []
+    """Return the port||ip that are written for TLS; with a certificate and without any, 5349 where `listen` is."""
+    if not settings.text("certificate"):
+        return []
+    if settings.items("listen_tls"):
+        return _written(settings, "listen_tls", options.TLS_PORT)
+    found: list[bytes] = []
+    for each in _written(settings, "listen", options.DEFAULT_PORT):
+        place = address.join(address.ip_of(each), options.TLS_PORT)
+        found += [place] if place not in found else []
+    return found
 
 
 def _anycast(settings: "Configuration", others: "list[bytes]") -> "list[bytes]":

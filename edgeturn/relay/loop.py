@@ -103,7 +103,7 @@ class Loop:
         while self.running:
             if self.relays.worn or self.turn.pool.pair_taken:
                 self.relays.renew()
-            longest = self.before_wait()  # a finished drain clears `running` there
+            longest = self._do_due()  # a finished drain clears `running` there
             ready = self.poller.wait(self._timeout(longest) if self.running and not self.soon and not self.late else 0)
             self.now = seam.clock()
             for handler, events in ready:
@@ -114,7 +114,22 @@ class Loop:
             if self.soon or self.late:
                 self._call_postponed()
             if self.turn.due and self.now >= self.turn.due:
-                self.turn.tick(self.now)
+                self._reclaim()
+
+    def _do_due(self) -> int:
+        """Do what is due by time; return in how many seconds there's more. What goes wrong is tried again in one."""
+        try:
+            return self.before_wait()
+        except Exception as error:
+            self._failed(error)
+            return 1
+
+    def _reclaim(self) -> None:
+        try:
+            self.turn.tick(self.now)
+        except Exception as error:
+            self._failed(error)
+            self.turn.due = self.now + 1
 
     def _call_postponed(self) -> None:
         soon, self.soon = self.soon, []

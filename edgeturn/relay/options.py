@@ -207,7 +207,7 @@ OPTIONS = tuple(
             ("relay", "listen", place(DEFAULT_PORT), None, _LIVE, _MANY,
              "Address and port for clients; every address, port 3478, if none is given."),
             ("relay", "listen_tls", place(TLS_PORT), None, _RESTART, _MANY,
-             "Address and port for TLS, beside all that listen serves; port 5349 of every address if none is given."),
+             "Address and port for TLS, beside all that listen serves; port 5349 of its addresses if none is given."),
             ("relay", "tcp", boolean, "1", _RESTART, _ONE,
              "0 listens on UDP only where `listen` says so."),
             ("relay", "certificate", absolute, None, _RESTART, _ONE,

@@ -95,7 +95,7 @@ class Relay:
         self.port = free_port()
         self.settings = defaults(folder, self.port) | settings
         if "certificate" in settings:
-            self.settings.setdefault("listen_tls", self.settings["listen"])  # and not port 5349 of every address
+            self.settings.setdefault("listen_tls", self.settings["listen"])  # and not port 5349, which others have too
         self.file = folder / "edgeturn.conf"
         self.configure()
         self.lines: list[str] = []

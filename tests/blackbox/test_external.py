@@ -67,13 +67,13 @@ class Gateway:
         self.outside = OUTSIDE
         self.most = 1000
         self.shift = 0  # of external ports
-        self.epoch = 1000
+        self.epoch, self.epoch_step = 1000, 1
         self.asked: list[bytes] = []
         self.mappings: dict[tuple[int, int], int] = {}  # protocol and internal port -> external one
 
     def _answer(self, data: bytes, source: Address) -> bytes | None:
         self.asked.append(data)
-        self.epoch += 1
+        self.epoch = (self.epoch + self.epoch_step) & 0xFFFFFFFF
         if data[0] == 2:
             return self._pcp(data) if "pcp" in self.speaks else self._unsupported()
         return self._nat_pmp(data) if "nat-pmp" in self.speaks else None
@@ -94,7 +94,8 @@ class Gateway:
         external = self._map(protocol, port, lifetime)
         code = 8 if lifetime and not external else 0
         head = pack("!BBBBII", 2, 0x81, 0, code, lifetime, self.epoch) + bytes(12)
-        return head + data[24:40] + pack("!HH", port, external) + MAPPED + parse_ip(self.outside)
+        outside = parse_ip(self.outside)
+        return head + data[24:40] + pack("!HH", port, external) + (MAPPED + outside)[-16:]
 
     def _nat_pmp(self, data: bytes) -> bytes:
         if data[1] == 0:

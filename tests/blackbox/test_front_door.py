@@ -212,7 +212,9 @@ def test_a_backend_that_never_accepts_is_given_up(start: StartRelay, stack: Exit
 
 
 def test_a_backend_that_reads_nothing_is_given_up(start: StartRelay, backend: Backend, connect: Connect) -> None:
-    relay = start(http_backend=backend.place, stuck_timeout=1)
+    relay = start(http_backend=backend.place)
+    relay.configure(stuck_timeout=1)
+    assert relay.command("reload")["applied"] == ["stuck_timeout"]
     client = connect(relay)
     client.send(REQUEST)
     server = backend.accept()

@@ -3,8 +3,9 @@
 import pytest
 
 from edgeturn.protocol import stun
+from tests.blackbox.certificates import Certificate
 from tests.blackbox.client import REQUESTED_UDP, Client, unpack
-from tests.blackbox.conftest import NewClient, StartRelay
+from tests.blackbox.conftest import NewClient, NewStream, StartRelay
 from tests.blackbox.relay import HOST, HOST6, Relay
 
 
@@ -48,6 +49,20 @@ def test_a_reload_changes_the_alternates(start: StartRelay, new_client: NewClien
     relay.configure(alternate_server=["192.0.2.7:443"])
     assert relay.command("reload")["applied"] == ["alternate_server"]
     assert redirected(waiting) == ("192.0.2.7", 443)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["TCP", "TLS"])
+def test_the_name_in_the_certificate_of_the_alternates_is_told_over_tls(
+    start: StartRelay, new_stream: NewStream, certificate: Certificate, tls: bool
+) -> None:
+    relay = start(**certificate.settings(), alternate_server=["192.0.2.7"], alternate_domain="turn.example.net")
+    new_stream(relay).allocate()
+    relay.command("drain")
+    answer = new_stream(relay, tls=tls).request(stun.ALLOCATE, REQUESTED_UDP)
+    assert (answer.code, answer.message.attributes.get(stun.ALTERNATE_DOMAIN)) == (
+        300,
+        b"turn.example.net" if tls else None,
+    )
 
 
 @pytest.mark.parametrize("alternate", ["127.0.0.1:{port}", "192.0.2.1:{port}", "0.0.0.0"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.blackbox.certificates import Certificate
 from tests.blackbox.client import CHANNEL, Client, Peer
 from tests.blackbox.conftest import NewClient, NewPeer, StartRelay
 from tests.blackbox.relay import REALM, Address, Relay, configuration, until
@@ -75,6 +76,16 @@ def test_what_needs_a_restart_is_said(relay: Relay) -> None:
     answer = relay.command("reload")
     assert (answer["applied"], answer["needs_restart"]) == (["user_quota"], ["max_allocations"])
     assert relay.status()["max_allocations"] == 8
+
+
+def test_what_needs_a_restart_isnt_half_applied(start: StartRelay, certificate: Certificate) -> None:
+    relay = start()
+    listening = relay.status()["listening"]
+    given = certificate.settings()
+    relay.configure(**given)
+    answer = relay.command("reload")
+    assert set(answer["needs_restart"]) == set(given)
+    assert (relay.status()["listening"], relay.status()["certificate"]) == (listening, None)
 
 
 def test_users_and_secrets_are_exchanged(relay: Relay, new_client: NewClient) -> None:

@@ -288,6 +288,7 @@ def test_one_port_serves_all_and_5349_is_added_with_a_certificate(certificate: C
     files = certificate.settings()
     assert places(listen=[HOST]) == [(3478, True)]
     assert places(listen=[HOST], tcp="0") == [(3478, False)]
-    assert places(listen=[HOST], **files) == [(3478, True), (5349, True), (5349, True)]
+    assert places(**files) == 2 * [(3478, True)] + 2 * [(5349, True)]
+    assert places(listen=[HOST, f"{HOST}:3479"], **files) == [(3478, True), (3479, True), (5349, True)]
     assert places(listen=[HOST], listen_tls=[f"{HOST}:443"], **files) == [(3478, True), (443, True)]
     assert places(listen=[HOST], listen_tls=[HOST], tcp="0", **files) == [(3478, False), (5349, True)]

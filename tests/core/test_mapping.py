@@ -18,7 +18,7 @@ from edgeturn.protocol.mapping.gateway import (
     Wish,
     announced_epoch,
 )
-from edgeturn.protocol.mapping.judgement import Evidence, is_private, judge
+from edgeturn.protocol.mapping.judgement import Evidence, is_host, is_private, judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -281,6 +281,14 @@ def test_private_addresses() -> None:
         assert is_private(parse_ip(ip)), ip
     for ip in ("172.32.0.1", "100.128.0.1", "100.63.0.1", "11.0.0.1", "2a00::1", "203.0.113.1"):
         assert not is_private(parse_ip(ip)), ip
+
+
+def test_what_an_outside_can_not_be() -> None:
+    for ip in ("12.0.0.9", "10.1.2.3", "100.64.0.1", "223.255.255.255"):
+        assert is_host(parse_ip(ip)), ip
+    for ip in ("0.0.0.0", "0.0.0.1", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "2a00::1"):
+        assert not is_host(parse_ip(ip)), ip
+    assert not is_host(b"")
 
 
 def test_what_stands_in_front() -> None:

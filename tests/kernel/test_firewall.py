@@ -266,6 +266,17 @@ def test_tcp_is_open_where_it_is_served(
     assert router.run(["nft", "-a", "list", "ruleset"], 10).stdout == handles
 
 
+def test_other_ports_of_tcp_alone_make_it_anew(router: Node, typed: Type, file: Path) -> None:
+    file.write_text(file.read_text() + "\toption certificate '/a.pem'\n\toption key '/b.pem'\n")
+    typed("firewall", "open", file=file)
+    before = shown(typed, file)
+    file.write_text(file.read_text() + "\toption tcp '0'\n")
+    typed("firewall", "open", file=file)
+    after = shown(typed, file)
+    assert before["listening_ports"] == after["listening_ports"] == before["listening_tcp_ports"] == [3478, 5349]
+    assert after["listening_tcp_ports"] == [5349]
+
+
 def test_peers_get_in_over_tcp_with_tcp_relay(router: Node, typed: Type, file: Path) -> None:
     typed("firewall", "open", file=file)
     assert "peers_tcp" not in rules(router, file)

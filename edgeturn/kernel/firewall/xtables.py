@@ -20,7 +20,8 @@ _MULTIPORT = "BB15H15BB"  # which ports, count, ports, whether one and the next 
 _MOST = 15
 _CONNTRACK = "128xII5HHHHH"  # addresses; times; protocol and ports; flags, inverted ones, states, status
 _STATE, _STATE_ALIAS = 1, 0x2000  # the latter: written as `-m state`
-NEW, ESTABLISHED, INVALID, UNTRACKED = 8, 2, 1, 64  # as bits; nf_tables has the same
+NEW, ESTABLISHED, INVALID, UNTRACKED = 8, 2, 1, 64  # as bits, those of nf_tables
+_OTHER_STATES = {UNTRACKED: 256}  # those that have another bit here
 _UNTRACKS = 1  # a flag of CT
 _ADDRESS_TYPE = "HHI"  # types of source and destination as bits, flags
 _UNICAST, _LOCAL = 1 << 1, 1 << 2
@@ -90,11 +91,15 @@ def _conntrack(info: tuple[int, ...], packet: Ports) -> bool | None:
     flags, inverted, states = info[7:10]
     if flags & ~_STATE_ALIAS != _STATE:
         return None
-    return bool(states & packet.state) != bool(inverted & _STATE)
+    return bool(states & _bit(packet)) != bool(inverted & _STATE)
 
 
 def _state(info: tuple[int, ...], packet: Ports) -> bool:
-    return bool(info[0] & packet.state)
+    return bool(info[0] & _bit(packet))
+
+
+def _bit(packet: Ports) -> int:
+    return _OTHER_STATES.get(packet.state, packet.state)
 
 
 def _address_type(info: tuple[int, ...], packet: Ports) -> bool:

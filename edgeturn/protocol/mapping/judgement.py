@@ -40,6 +40,11 @@ def is_private(ip: bytes) -> bool:
     return ip[0] & 0xFE == 0xFC or (ip[0] == 0xFE and ip[1] & 0x80 == 0x80)
 
 
+def is_host(ip: bytes) -> bool:
+    """Say whether an IPv4 address may be a NAT's outside one, whatever a gateway says: a host's, and no loopback."""
+    return len(ip) == IPV4_SIZE and 0 < ip[0] < 224 and ip[0] != 127
+
+
 def is_loopback(ip: bytes) -> bool:
     """Say whether an address never leaves this machine."""
     return ip[0] == 127 if len(ip) == IPV4_SIZE else ip == bytes(15) + b"\x01"

@@ -324,12 +324,20 @@ class Nat:
             if former is not None and daemon.turn.wire_ips.get(former.announced) == own:
                 del daemon.turn.wire_ips[former.announced]
             self._found[own] = judged.announced
-            if daemon.addresses.tell(daemon.turn.peers, self._settings):
-                daemon.turn.reconsider_peers()
-                daemon.kernel.reconsider()
+            self._tell_peers()
         for bound, index in list(self._indices.items()):
             if ip_of(bound) == own:
                 self._offer(index)
+
+    def _tell_peers(self) -> None:
+        """Let the peer policy know what is announced."""
+        daemon = self._daemon
+        try:
+            if daemon.addresses.tell(daemon.turn.peers, self._settings):
+                daemon.turn.reconsider_peers()
+                daemon.kernel.reconsider()
+        except OSError:  # the kernel doesn't answer, or files are out: it's told at the next look
+            daemon.addresses.watch.is_wanted = True
 
     def _port_mapped(self, mapping: Mapping) -> None:
         """Offer the relay whose port was mapped; of a listener's only a problem changes. The first one tells more."""

@@ -87,12 +87,14 @@ class Announcements:
         self._poller = poller
         self._gateway = gateway
         self._heard = heard
-        self._socket: "seam.Socket | None" = sockets.udp_socket(gateway)
+        self._socket: "seam.Socket | None" = None
         try:
+            self._socket = sockets.udp_socket(gateway)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind(seam.native(_ANNOUNCED_AT))
-        except OSError:
-            self._socket.close()
+        except OSError:  # another program has the port, or files are out
+            if self._socket is not None:
+                self._socket.close()
             self._socket = None
             return
         poller.register(self._socket, self._ready)

@@ -14,6 +14,7 @@ Rule 3: mappings are kept by the place that they lead to; there's one for each r
 from edgeturn import seam
 from edgeturn.protocol.address import join, port_of
 from edgeturn.protocol.mapping.gateway import FORBIDDEN, GRANTED, UNSUPPORTED, Answer, Epoch, Wish
+from edgeturn.protocol.mapping.judgement import is_host
 from edgeturn.relay.nat.gateway import Announcements, Datagrams
 
 TYPE_CHECKING = False
@@ -28,6 +29,7 @@ PROTOCOLS = ("pcp", "nat-pmp", "upnp")
 _LIFETIME = 1800  # seconds; what a killed relay leaves behind at most
 _SHORTEST = 20  # seconds until a mapping is renewed, however short its lifetime
 _LOOK = 30  # seconds between two looks whether the gateway has begun anew
+_REMAKES = 4  # times in that time that all mappings are made anew at once; a broken gateway has always lost them
 _WAITS = (2, 2, 4)  # seconds until a question is asked again, and at last given up; the clock's begin anywhere
 _SILENT = 10  # seconds until the next question, after one without answer
 _DEAF = 8  # questions in a row without answer, before the protocols are tried again
@@ -79,8 +81,8 @@ class Mappings:
         self._asked = _NOTHING
         self._about: Mapping | None = None  # what was asked about
         self._lifetime = self._tried = self._again_at = 0
-        self._heard_at = -_LOOK
-        self._look_at = self._new_at = self._quiet_until = self._deaf = 0
+        self._heard_at = self._remade_at = -_LOOK
+        self._look_at = self._new_at = self._quiet_until = self._deaf = self._remakes = 0
 
     @property
     def protocol(self) -> str:
@@ -363,7 +365,7 @@ class Mappings:
 
     def _take_address(self, answer: Answer) -> None:
         """Take the external address, and have a look at a mapping where nothing else tells that they're gone."""
-        if answer.meaning == GRANTED and any(answer.ip):
+        if answer.meaning == GRANTED and is_host(answer.ip):
             self._set_outside(answer.ip)
         first = self._first()
         if self.state != WORKING or first is None or not first.granted:
@@ -374,7 +376,7 @@ class Mappings:
 
     def _take_mapping(self, mapping: Mapping, answer: Answer, now: int) -> None:
         ip = answer.ip or self.outside
-        if answer.meaning != GRANTED or not answer.lifetime or not answer.external or not any(ip):
+        if answer.meaning != GRANTED or not answer.lifetime or not answer.external or not is_host(ip):
             mapping.due = now + _REFUSED
             if not mapping.granted:
                 self._refuse(now)
@@ -419,10 +421,16 @@ class Mappings:
 
     def _remake(self, now: int) -> None:
         """Ask for all mappings anew: the gateway has lost them."""
+        if now >= self._remade_at + _LOOK:
+            self._remade_at, self._remakes = now, 0
+        self._remakes += 1
         self._new_at = 0
         for mapping in self._mappings.values():
-            mapping.due = now
-            self._wait(mapping)
+            if self._remakes <= _REMAKES:
+                mapping.due = now
+                self._wait(mapping)
+            else:
+                mapping.due = min(mapping.due, self._remade_at + _LOOK)
 
     def _close(self) -> None:
         self._forget_question()

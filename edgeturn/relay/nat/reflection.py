@@ -7,8 +7,9 @@ Rule 3: the servers are asked in the order of the configuration until one answer
 
 from edgeturn import seam
 from edgeturn.protocol import stun
-from edgeturn.protocol.address import ip_of, join, parse_ip, port_of
+from edgeturn.protocol.address import IPV4_SIZE, ip_of, join, parse_ip, port_of
 from edgeturn.protocol.mapping import dns
+from edgeturn.protocol.mapping.judgement import is_host
 from edgeturn.relay import sockets
 
 TYPE_CHECKING = False
@@ -97,16 +98,11 @@ class Reflection:
         own = self._own if take == self._reflected else b""
         for _ in range(_DRAWS):
             self._port = _FIRST_PORT + int.from_bytes(seam.random_bytes(4), "big") % _PORTS
-            sock: seam.Socket = sockets.udp_socket(own or bytes(4))
-            try:
-                sock.bind(seam.native(join(own or bytes(4), self._port)))
-            except OSError:  # taken, or our address isn't there now
-                sock.close()
-                continue
-            self._socket = sock
-            self._poller.register(sock, self._ready)
-            self._try_again()
-            return
+            self._socket = _bound_to(join(own or bytes(4), self._port))
+            if self._socket is not None:
+                self._poller.register(self._socket, self._ready)
+                self._try_again()
+                return
         self._rest(_RETRY)
 
     def _try_again(self) -> None:
@@ -167,7 +163,7 @@ class Reflection:
         if message.transaction != self._question[4:20] or message.kind != stun.BINDING | stun.SUCCESS:
             return False
         seen = stun.decode_xor_address(message.attributes.get(stun.XOR_MAPPED_ADDRESS, b""), message.transaction)
-        if seen is None or len(seen) != 2 + len(self._own):
+        if seen is None or len(seen) != 2 + len(self._own) or not (len(self._own) > IPV4_SIZE or is_host(ip_of(seen))):
             return False
         self._end_question()
         kept = port_of(seen) == self._port
@@ -177,6 +173,20 @@ class Reflection:
         if is_news:
             self.changed()
         return True
+
+
+def _bound_to(place: bytes) -> "seam.Socket | None":
+    """Return a UDP socket that is bound to port||ip; None: it's taken, our address is away, or files are out."""
+    try:
+        sock = sockets.udp_socket(ip_of(place))
+    except OSError:
+        return None
+    try:
+        sock.bind(seam.native(place))
+    except OSError:
+        sock.close()
+        return None
+    return sock
 
 
 def _resolvers() -> "list[bytes]":

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgeturn.relay.streams.pool import Streams
 
 _BURST = 4  # reads of one connection before the others have their turn
+_STRANGERS_SIZE = 1024  # bytes that are read at a time of who has no allocation: each of its requests costs a hash
 _CHANNEL = 0x40  # first byte of ChannelData
 _DATA_INDICATION = DATA_METHOD | INDICATION
 _PADDING = bytes(3)
@@ -103,8 +104,12 @@ class Connection:
         if reason:
             self.close(reason)
             return
-        self.layer = self.streams.tls.Layer(self.streams.context, self.sock)
         self.transport, self.handshaking = TLS, True
+        try:
+            self.layer = self.streams.tls.Layer(self.streams.context, self.sock)
+        except (OSError, MemoryError):
+            self.close("no memory for TLS")
+            return
         self.take = self._encrypted
 
     def hand_over(self, handler: Handler) -> None:
@@ -155,29 +160,36 @@ class Connection:
             self.loop.poller.unregister(self.sock)  # it would wake us all the time; what is unread stays in the kernel
 
     def _read(self) -> None:
-        buffer, rest = self.streams.buffer, self.rest
-        for _ in range(_BURST):
-            kept = self.kept
-            buffer[:kept] = rest[:kept]
-            try:
-                size = self.layer.read(buffer[kept : len(rest)])
-            except OSError as error:
-                self.close("broken: " + seam.reason(error))
-                return
-            if self.handshaking and not self.layer.handshaking:
-                self._handshake_done()
-            if self.layer.full:
-                self._queue()
-            if not size:
-                if size is not None:
-                    self._end()
-                return
-            self.active_at = self.loop.now
-            self._feed(kept + size)
-            if self.sock is None or self.halted or self.held or self.ended:
+        if self.handshaking and not self.streams.may_shake():
+            return
+        known = self.preferred
+        most = len(self.rest) if known else _STRANGERS_SIZE
+        for _ in range(_BURST if known else 1):
+            if not self._read_once(most) or self.halted or self.held or self.ended:
                 return
         if self.layer.holds():
             self._come_back()
+
+    def _read_once(self, most: int) -> bool:
+        """Read so many bytes and give them to the stage; say whether there may be more."""
+        buffer, kept = self.streams.buffer, self.kept
+        buffer[:kept] = self.rest[:kept]
+        try:
+            size = self.layer.read(buffer[kept : min(kept + most, len(self.rest))])
+        except OSError as error:
+            self.close("broken: " + seam.reason(error))
+            return False
+        if self.handshaking and not self.layer.handshaking:
+            self._handshake_done()
+        if self.layer.full:
+            self._queue()
+        if not size:
+            if size is not None:
+                self._end()
+            return False
+        self.active_at = self.loop.now
+        self._feed(kept + size)
+        return self.sock is not None
 
     def _feed(self, size: int) -> None:
         """Give what is in the buffer to the stage, and to the next one if it changes; keep what is left."""

@@ -89,13 +89,15 @@ class Door:
     def __init__(self, loop: "Loop", settings: "Configuration") -> None:
         """Make the splices, at most half as many as there are connections."""
         most = min(settings.number("max_spliced"), settings.number("max_connections") // 2)
-        self._splices = [Splice(loop, settings.number("stuck_timeout"), self._release) for _ in range(most)]
+        self._splices = [Splice(loop, 0, self._release) for _ in range(most)]
         self._free = list(self._splices)
         self._certified: list[bytes] = []
         self.use(settings)
 
     def use(self, settings: "Configuration") -> None:
         """Take another configuration for the connections that come from now on."""
+        for splice in self._splices:
+            splice.stuck_timeout = settings.number("stuck_timeout")
         self._backends = {HTTPS: settings.values["https_backend"], HTTP: settings.values["http_backend"]}
         self._with_header = settings.values["backend_proxy_protocol"] is True
         self._proxies = _prefixes(settings.items("proxy_from"))

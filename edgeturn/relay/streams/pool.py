@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PROTOCOLS = ("stun.turn", "stun.nat-discovery")  # RFC 7443
 _QUIET = 10  # seconds between two warnings, which strangers could cause at any rate
 _BURST = 16  # connections that are accepted before others have their turn
+_SHAKES = 2  # handshakes that go on in one turn of the loop
 
 
 class Streams:
@@ -45,7 +46,7 @@ class Streams:
         self.context: Any = None  # of TLS; None where there's no certificate
         self.tls: Any = None  # the seam's part of it
         self.load_certificate()
-        self.handshakes = self.most = self._quiet_until = 0
+        self.handshakes = self.most = self._quiet_until = self._shaken = 0
         self._free = [Connection(self, capacity) for _ in range(settings.limits().max_connections)]
         self._size = len(self._free)
         self._open: set[Connection] = set()
@@ -112,6 +113,10 @@ class Streams:
         """Return where connections are accepted."""
         return list(self._places)
 
+    def serves(self, place: bytes) -> bool:
+        """Say whether connections are accepted at a port||ip."""
+        return place in self._places
+
     def close(self) -> None:
         """Close everything."""
         for place in self.places():
@@ -150,6 +155,16 @@ class Streams:
         connection.number = self.counts["accepted"]
         self.most = max(self.most, len(self._open))
         connection.register()
+
+    def may_shake(self) -> bool:
+        """Say whether one more handshake may go on in this turn of the loop, for each takes about a millisecond."""
+        if not self._shaken:
+            self.loop.late.append(self._end_turn)
+        self._shaken += 1
+        return self._shaken <= _SHAKES
+
+    def _end_turn(self) -> None:
+        self._shaken = 0
 
     def _warn(self, text: str) -> None:
         """Write a log line, but not often."""

@@ -34,7 +34,7 @@ class Splice(Handler):
     def __init__(self, loop: "Loop", stuck_timeout: int, release: "Callable[[Splice], None]") -> None:
         """Take the loop, after how many seconds a backend that takes nothing is given up, and who takes this back."""
         self._loop = loop
-        self._stuck_timeout = stuck_timeout
+        self.stuck_timeout = stuck_timeout
         self._release = release
         self._buffer = memoryview(loop.buffer)
         self.connection: Connection | None = None
@@ -102,7 +102,7 @@ class Splice(Handler):
 
     def overdue(self, now: int) -> bool:
         """Say whether the backend has let us wait too long."""
-        return self._since > 0 and now - self._since > (self._stuck_timeout if self._connected else _CONNECT_TIMEOUT)
+        return self._since > 0 and now - self._since > (self.stuck_timeout if self._connected else _CONNECT_TIMEOUT)
 
     # What the backend does.
 
