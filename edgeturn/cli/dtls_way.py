@@ -12,8 +12,8 @@ from edgeturn.protocol.certificate import Certificate
 try:
     from OpenSSL import SSL, crypto
 except ImportError:
-    _command = f"{sys.executable} -m pip install 'edgeturn[dtls]'"
-    raise NoWay(f"the Python package pyOpenSSL is missing here: `{_command}` brings it") from None
+    _command = f"{sys.executable} -m pip install pyopenssl"
+    raise NoWay(f"the Python package pyopenssl is missing here: `{_command}` brings it") from None
 
 _LARGEST = 65536
 _MTU = 1200  # bytes of a datagram

@@ -85,12 +85,12 @@ def _check_tcp(wanted: bytes, settings: Configuration, file: Path) -> None:
 def _check_packages(settings: Configuration) -> None:
     """Refuse what needs a package that isn't here."""
     wanted = (
-        ("option 'dtls' needs", "pyOpenSSL", "OpenSSL", "dtls", bool(settings.values["dtls"])),
-        ("sections of type 'token_key' need", "cryptography", "cryptography", "oauth", bool(settings.token_keys)),
+        ("option 'dtls' needs", "pyopenssl", "OpenSSL", bool(settings.values["dtls"])),
+        ("sections of type 'token_key' need", "cryptography", "cryptography", bool(settings.token_keys)),
     )
-    for needs, package, module, extra, is_wanted in wanted:
+    for needs, package, module, is_wanted in wanted:
         if is_wanted and find_spec(module) is None:
-            command = f"{sys.executable} -m pip install 'edgeturn[{extra}]'"
+            command = f"{sys.executable} -m pip install {package}"
             raise Failure(f"{needs} the Python package {package}: `{command}` brings it.")
 
 

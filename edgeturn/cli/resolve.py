@@ -2,7 +2,7 @@
 
 Rule 1: an IP address or a port in the URI leaves nothing to SRV records (§3, first three points).
 Rule 2: what the URI leaves open is asked in the order NAPTR, SRV, addresses; each step that has no answer goes on to
-        the next. NAPTR and SRV need dnspython, which `edgeturn[dns]` brings; without it only addresses are asked.
+        the next. NAPTR and SRV need dnspython, a Python package; without it only addresses are asked.
 """
 
 import ipaddress

@@ -36,7 +36,7 @@ _NAME = re.compile(
 _UCI_FOLDER, _OTHER_FOLDER = Path("/etc/config"), Path("/etc/edgeturn")  # all in the former is read as UCI
 _LONGEST_COMMON_NAME = 64  # RFC 5280, ub-common-name
 _WITHOUT = (
-    "the Python package 'cryptography' makes certificates, and isn't installed: `pip install 'edgeturn[tls]'`. Or make "
+    "the Python package 'cryptography' makes certificates, and isn't installed: `pip install cryptography`. Or make "
     "one by `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN=NAME "
     "-addext subjectAltName=DNS:NAME -keyout KEY -out CERTIFICATE` and set the options certificate and key"
 )

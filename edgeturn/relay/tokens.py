@@ -64,7 +64,7 @@ class TokenKey:
         try:
             from edgeturn.seam.cpython_aead import opener
         except ImportError:
-            hint = "pip install 'edgeturn[oauth]'"
+            hint = "pip install cryptography"
             raise ConfigError(
                 self._file, self._line, f"sections of type 'token_key' need the Python package cryptography: {hint}"
             )

@@ -8,7 +8,7 @@ import errno
 try:
     from OpenSSL import SSL
 except ImportError as error:
-    raise ImportError(f"needs the Python package pyOpenSSL ({error}): pip install 'edgeturn[dtls]'") from None
+    raise ImportError(f"needs the Python package pyopenssl ({error}): pip install pyopenssl") from None
 
 ALPN = True  # whether the application protocol can be negotiated (RFC 7443)
 GOOD_BYE = True  # whether a client is told that its session ends

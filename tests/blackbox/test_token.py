@@ -201,7 +201,7 @@ def test_who_has_no_aes_says_so(interpreter: list[str], tmp_path: Path) -> None:
     path = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "MICROPYPATH": f"{ROOT}:.frozen"}
     argv = [*interpreter, "-m", "edgeturn.relay", "-c", str(file)]
     done = subprocess.run(argv, cwd=tmp_path, env=os.environ | path, capture_output=True, text=True, timeout=20)
-    wanted = "need CPython" if "micropython" in interpreter[0] else "pip install 'edgeturn[oauth]'"
+    wanted = "need CPython" if "micropython" in interpreter[0] else "pip install cryptography"
     assert done.returncode == 2 and wanted in done.stderr and "token_key" in done.stderr, done.stderr
 
 

@@ -118,5 +118,5 @@ def test_a_tool_without_dtls_says_nothing_of_the_server() -> None:
     script = "import sys; sys.modules['OpenSSL'] = None; import edgeturn.cli.dtls_way"
     failed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     reason = failed.stderr.splitlines()[-1].partition("NoWay: ")[2]
-    assert reason.startswith("the Python package pyOpenSSL is missing here: `")
+    assert reason.startswith("the Python package pyopenssl is missing here: `")
     assert "says nothing of the server" in Advice(None).find("connection", reason)[0]

@@ -174,7 +174,7 @@ def test_a_package_that_is_missing_is_said_instead_of_anything_else(
     monkeypatch.setattr(obstacles, "find_spec", lambda name: None)
     here.write_text(here.read_text() + f"\nconfig token_key 'one'\n\toption key '{'0f' * 32}'\n")
     said = call("run", "-c", str(here), code=1)
-    assert "need the Python package cryptography: `" in said and "'edgeturn[oauth]'` brings it" in said
+    assert "need the Python package cryptography: `" in said and "pip install cryptography` brings it" in said
     assert len(said.splitlines()) == 1
 
 
