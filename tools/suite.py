@@ -109,7 +109,10 @@ REST = ("tools", "core", "cli", "fuzz", "kernel", "lab")
 _CPYTHON = f"CPython {platform.python_version()}"
 # Each lane goes through its parts one after the other.
 LANES: tuple[Parts, ...] = (
-    ((f"{_CPYTHON}, all but black-box tests", lambda: pytest("cpython", *(f"tests/{name}" for name in REST))),),
+    (
+        (f"{_CPYTHON}, all but black-box tests", lambda: pytest("cpython", *(f"tests/{name}" for name in REST))),
+        *((f"{_NAMES[name]}, relaying over {way.upper()}", partial(over, name, way)) for name, way in _WAYS),
+    ),
     (
         ("MicroPython, core tests", lambda: bare("tests/core")),
         ("MicroPython, flows", lambda: bare(*(f"tests/kernel/test_{name}.py" for name in _FLOWS))),
@@ -120,7 +123,6 @@ LANES: tuple[Parts, ...] = (
             "MicroPython, black-box tests",
             lambda: pytest("micropython", "tests/blackbox", "--interpreter=micropython"),
         ),
-        *((f"{_NAMES[name]}, relaying over {way.upper()}", partial(over, name, way)) for name, way in _WAYS),
     ),
 )
 
