@@ -248,7 +248,7 @@ def test_maps_of_another_size_are_not_used(
     empty.create(allocations=4)
     empty.maps.flows.set(flows.key(pack((HOST, 1)), pack((HOST, 2)), 0), bytes(flows.FLOW_SIZE))
     relay = start(**empty.settings())
-    assert relay.log("warning kernel-path state=failed", "`edgeturn kernel attach`")
+    assert relay.logged("warning kernel-path state=failed", "`edgeturn kernel attach`")
     alice, peer = new_client(relay), new_peer()
     alice.allocate()
     assert alice.bind(CHANNEL, peer.address) == 0
