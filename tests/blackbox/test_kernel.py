@@ -192,7 +192,7 @@ def test_a_reload_of_rates_is_in_the_kernel_at_once(kernel: Kernel, bound: Bind)
 
 def test_without_maps_everything_stays_in_python_and_one_line_says_so(empty: Kernel, start: StartRelay) -> None:
     relay = start(**empty.settings())
-    assert relay.log("info kernel-path state=absent") and len(relay.log("kernel-path")) == 1
+    assert relay.logged("info kernel-path state=absent") and len(relay.log("kernel-path")) == 1
     assert relay.status()["kernel"]["state"] == relay.command("kernel")["state"] == "absent"
 
 
