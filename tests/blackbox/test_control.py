@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import socket
 import stat
 from pathlib import Path
@@ -112,18 +111,15 @@ def cpu_time(relay: Relay) -> float:
 
 
 def test_out_of_files_waits_without_work(relay: Relay) -> None:
-    before = resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE)
-    used = max(int(number) for number in os.listdir(f"/proc/{relay.process.pid}/fd")) + 1
-    resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, (used, before[1]))
     with socket.socket(socket.AF_UNIX) as waiting:
-        waiting.connect(str(relay.settings["control"]))
-        waiting.sendall(b'{"command": "status"}\n')
-        at_first = cpu_time(relay)
-        with pytest.raises(TimeoutError):
-            waiting.settimeout(1)
-            waiting.recv(1)
-        assert cpu_time(relay) - at_first < 0.2
-        resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, before)
+        with relay.without_files():
+            waiting.connect(str(relay.settings["control"]))
+            waiting.sendall(b'{"command": "status"}\n')
+            at_first = cpu_time(relay)
+            with pytest.raises(TimeoutError):
+                waiting.settimeout(1)
+                waiting.recv(1)
+            assert cpu_time(relay) - at_first < 0.2
         waiting.settimeout(2 * DEADLINE)
         assert waiting.recv(1) == b"{"
 

@@ -1,7 +1,5 @@
 """`external_address auto` where gateway and STUN server are broken or hostile, and where files are out."""
 
-import resource
-
 import pytest
 
 from tests.blackbox.relay import until
@@ -40,8 +38,6 @@ def test_a_stun_server_that_sees_what_can_not_be_is_not_believed(front: Front) -
 
 def test_without_files_nobody_is_asked_and_the_relay_goes_on(front: Front) -> None:
     relay = front.start(stun_server=[SERVER, f"{SERVER}:3479"], port_mapping="off")  # both are silent
-    files = resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, (3, files[1]))
-    until(lambda: relay.log("external relay="), "a judgement", WITHIN)  # by then the second was to be asked
-    resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, files)
+    with relay.without_files():
+        until(lambda: relay.log("external relay="), "a judgement", WITHIN)  # by then the second was to be asked
     assert front.external()["nat"] == "unknown"

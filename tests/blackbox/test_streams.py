@@ -1,8 +1,6 @@
 """TCP and TLS: pieces and merged messages, padding, ends at any moment, bounds, a full pool, slow readers."""
 
 import contextlib
-import os
-import resource
 import socket
 import struct
 from collections.abc import Callable
@@ -406,12 +404,9 @@ def test_handshakes_are_charged_to_strangers(serve: StartServing, new_stream: Ne
 
 def test_out_of_files_accepts_again_later(serve: StartServing, new_stream: NewStream) -> None:
     relay = serve()
-    before = resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE)
-    used = max(int(number) for number in os.listdir(f"/proc/{relay.process.pid}/fd")) + 1
-    resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, (used, before[1]))
-    client = new_stream(relay)
-    relay.logged("accept-failed")
-    resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, before)
+    with relay.without_files():
+        client = new_stream(relay)
+        relay.logged("accept-failed")
     assert client.binding().mapped == client.address
 
 

@@ -3,7 +3,6 @@ TCP allocations (RFC 6062) with real sockets: bytes between a client's connectio
 """
 
 import os
-import resource
 import socket
 import ssl
 import threading
@@ -345,12 +344,9 @@ def test_without_files_peers_wait_and_connects_fail(relay: Relay, new_control: N
     alice = new_control(relay)
     relayed = alice.allocate_tcp()
     assert alice.permit(peer.address) == 0
-    number = relay.process.pid
-    before = resource.prlimit(number, resource.RLIMIT_NOFILE)
-    resource.prlimit(number, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{number}/fd")), before[1]))
-    far = peer.connect(relayed)
-    assert alice.ask_for(peer.address).code == 447
-    resource.prlimit(number, resource.RLIMIT_NOFILE, before)
+    with relay.without_files():
+        far = peer.connect(relayed)
+        assert alice.ask_for(peer.address).code == 447
     assert alice.attempt()[0] == far.getsockname()
     assert alice.ask_for(peer.address).code == 0
 
