@@ -17,6 +17,7 @@ TLS_PORT = 5349
 HTTP_PORT = 80
 HTTPS_PORT = 443
 _LARGEST = 1 << 30
+_BY_UDP = "?transport=udp"
 _TRUE = ("1", "on", "yes", "true", "enabled")
 _FALSE = ("0", "off", "no", "false", "disabled")
 _MULTIPLES = {"k": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -111,6 +112,18 @@ def server(port: int) -> "Callable[[str], tuple[str, bytes]]":
             return "", address.parse(value, port)
         except ValueError:
             raise ValueError(f"must be a name or an address such as stun.example.org or 192.0.2.1:{port}")
+
+    return take
+
+
+def uri(scheme: str, kind: "Callable[[str], object]") -> "Callable[[str], object]":
+    """Return the kind that takes a server as another kind does, or as a URI with one scheme (RFC 7064, RFC 7065)."""
+
+    def take(value: str) -> object:
+        if value.lower().startswith(scheme + ":"):
+            value = value[len(scheme) + 1 :]
+            value = value[: -len(_BY_UDP)] if value.endswith(_BY_UDP) else value
+        return kind(value)
 
     return take
 
@@ -250,7 +263,7 @@ OPTIONS = tuple(
              "Address that peers see; found by the default routes if none is given."),
             ("relay", "external_address", external, None, _LIVE, _MANY,
              "Address to announce where a NAT stands in front: ANNOUNCED, RELAY=ANNOUNCED, or auto to find it out."),
-            ("relay", "stun_server", server(DEFAULT_PORT), None, _LIVE, _MANY,
+            ("relay", "stun_server", uri("stun", server(DEFAULT_PORT)), None, _LIVE, _MANY,
              "STUN server to ask for the external address, with external_address auto; a name or an IP address."),
             ("relay", "port_mapping", choice(MAPPING_CHOICES), "auto", _LIVE, _ONE,
              "How the router is asked to map ports, with external_address auto: auto, pcp, nat-pmp, upnp or off."),
@@ -304,7 +317,7 @@ OPTIONS = tuple(
              "Second address for nat_discovery, one of each family; the second that listen names if none is given."),
             ("relay", "alternate_port", number(1, 65535), "3479", _LIVE, _ONE,
              "Second port for nat_discovery, on both addresses."),
-            ("relay", "alternate_server", place(DEFAULT_PORT), None, _LIVE, _MANY,
+            ("relay", "alternate_server", uri("turn", place(DEFAULT_PORT)), None, _LIVE, _MANY,
              "Another relay, to which clients are sent while this one is full or drains."),
             ("relay", "alternate_domain", text, None, _LIVE, _ONE,
              "Name in the certificate of the alternate servers, told to clients that came by TLS."),

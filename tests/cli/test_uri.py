@@ -14,6 +14,7 @@ from edgeturn.cli import resolve, uri
 from edgeturn.cli.failure import Failure, Wrong
 from edgeturn.protocol import address
 from edgeturn.protocol.listener import DTLS, TCP, TLS, UDP
+from edgeturn.relay import options
 
 ROWS = (
     ("stun:192.0.2.1", ("stun", "192.0.2.1", 0, ""), (3478, UDP)),
@@ -135,3 +136,20 @@ def test_without_dnspython_the_addresses_are_asked_at_once(monkeypatch: pytest.M
         address.parse("127.0.0.1:3478"),
         address.parse("[::1]:3478"),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "short"),
+    [
+        ("stun_server", "stun:stun.example.org:3479", "stun.example.org:3479"),
+        ("stun_server", "STUN:[2001:db8::1]", "[2001:db8::1]"),
+        ("alternate_server", "turn:192.0.2.9", "192.0.2.9"),
+        ("alternate_server", "turn:192.0.2.9:3480?transport=udp", "192.0.2.9:3480"),
+    ],
+)
+def test_options_that_name_a_server_take_its_uri(name: str, written: str, short: str) -> None:
+    option = options.find("relay", name)
+    assert option is not None and option.kind(written) == option.kind(short)
+    for wrong in ("http:192.0.2.9", "turns:192.0.2.9", "turn:192.0.2.9?transport=tcp"):
+        with pytest.raises(ValueError, match="must be"):
+            option.kind(wrong)
