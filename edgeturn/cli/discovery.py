@@ -99,7 +99,7 @@ def records_command(domain: str, form: str | None, install: bool, file: Path) ->
     """Print the DNS records by which clients find the relay, ready for dnsmasq."""
     settings = place.read(file)
     form = form or ("uci" if place.exists(place.OPENWRT_RELEASE) else "dnsmasq")
-    text = records.FORMS[form](records.services(settings), domain)
+    text = "\n".join(records.FORMS[form](records.services(settings), domain)) + "\n"
     if not install:
         click.echo(text, nl=False)
         return

@@ -3,8 +3,7 @@
 A service is a row: what it's called, its NAPTR service or "", its port. A form writes all of them for one server.
 """
 
-import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edgeturn.cli import addresses
@@ -41,51 +40,78 @@ def services(settings: Configuration) -> Services:
     return Services(tuple(ips), tuple(ports.items()))
 
 
-def _dnsmasq(offered: Services, domain: str) -> str:
-    host = f"{_HOST}.{domain}"
-    lines = ["# edgeturn: how clients of this network find the TURN server (RFC 5928, RFC 8155)"]
-    lines.append(f"host-record={host},{','.join(sorted(offered.ips, key=lambda ip: ipaddress.ip_address(ip).version))}")
-    for rank, (transport, port) in enumerate(offered.ports):
-        turn, stun, service = _LABELS[transport]
-        lines += [f"srv-host={label}.{domain},{host},{port},{rank},0" for label in (turn, stun)]
-        lines.append(f"naptr-record={domain},{10 + rank},0,S,{service},,{turn}.{domain}")
-        instance = f"{_INSTANCE}.{turn}.{domain}"
-        lines.append(f"ptr-record={turn}.{domain},{instance}")
-        lines.append(f"srv-host={instance},{host},{port},{rank},0")
-        lines.append(f"txt-record={instance}")
-    return "\n".join(lines) + "\n"
+@dataclass(frozen=True)
+class Record:
+    """A DNS record: its type, its name without the dot at the end, its data; INSTANCE is the SRV of DNS-SD."""
+
+    kind: str
+    name: str
+    data: tuple[str | int, ...]
 
 
-def _uci(offered: Services, domain: str) -> str:
-    """OpenWrt's dhcp has no NAPTR and no PTR of services; SRV is what clients ask for first where there's no NAPTR."""
+def _records(offered: Services, domain: str) -> Iterator[Record]:
     host = f"{_HOST}.{domain}"
-    lines = []
     for ip in offered.ips:
-        lines += [
-            "uci add dhcp domain",
-            f"uci set dhcp.@domain[-1].name='{host}'",
-            f"uci set dhcp.@domain[-1].ip='{ip}'",
-        ]
-    for rank, (transport, port) in enumerate(offered.ports):
-        for label in _LABELS[transport][:2]:
-            lines.append("uci add dhcp srvhost")
-            rows = (("srv", f"{label}.{domain}"), ("target", host), ("port", port), ("class", rank), ("weight", 0))
-            lines += [f"uci set dhcp.@srvhost[-1].{name}='{value}'" for name, value in rows]
-    return "\n".join([*lines, "uci commit dhcp", "service dnsmasq restart"]) + "\n"
-
-
-def _zone(offered: Services, domain: str) -> str:
-    host = f"{_HOST}.{domain}."
-    lines = [f"{host} IN {'AAAA' if ':' in ip else 'A'} {ip}" for ip in offered.ips]
+        yield Record("AAAA" if ":" in ip else "A", host, (ip,))
     for rank, (transport, port) in enumerate(offered.ports):
         turn, stun, service = _LABELS[transport]
-        lines += [f"{label}.{domain}. IN SRV {rank} 0 {port} {host}" for label in (turn, stun)]
-        lines.append(f'{domain}. IN NAPTR {10 + rank} 0 "S" "{service}" "" {turn}.{domain}.')
-        instance = f"{_INSTANCE}.{turn}.{domain}."
-        lines.append(f"{turn}.{domain}. IN PTR {instance}")
-        lines.append(f"{instance} IN SRV {rank} 0 {port} {host}")
-        lines.append(f'{instance} IN TXT ""')
-    return "\n".join(lines) + "\n"
+        for label in (turn, stun):
+            yield Record("SRV", f"{label}.{domain}", (rank, port, host))
+        yield Record("NAPTR", domain, (10 + rank, service, f"{turn}.{domain}"))
+        instance = f"{_INSTANCE}.{turn}.{domain}"
+        yield Record("PTR", f"{turn}.{domain}", (instance,))
+        yield Record("INSTANCE", instance, (rank, port, host))
+        yield Record("TXT", instance, ())
 
 
-FORMS: dict[str, Callable[[Services, str], str]] = {"dnsmasq": _dnsmasq, "uci": _uci, "zone": _zone}
+# How a form writes each type, from name and data.
+_DNSMASQ = {
+    "A": "host-record={0},{1}",
+    "AAAA": "host-record={0},{1}",
+    "SRV": "srv-host={0},{3},{2},{1},0",
+    "NAPTR": "naptr-record={0},{1},0,S,{2},,{3}",
+    "PTR": "ptr-record={0},{1}",
+    "TXT": "txt-record={0}",
+    "INSTANCE": "srv-host={0},{3},{2},{1},0",
+}
+_ZONE = {
+    "A": "{0}. IN A {1}",
+    "AAAA": "{0}. IN AAAA {1}",
+    "SRV": "{0}. IN SRV {1} 0 {2} {3}.",
+    "NAPTR": '{0}. IN NAPTR {1} 0 "S" "{2}" "" {3}.',
+    "PTR": "{0}. IN PTR {1}.",
+    "TXT": '{0}. IN TXT ""',
+    "INSTANCE": "{0}. IN SRV {1} 0 {2} {3}.",
+}
+# OpenWrt's dhcp has no NAPTR and no PTR of services; SRV is what clients ask for first where there's no NAPTR.
+_UCI_ADDRESS = "uci add dhcp domain\nuci set dhcp.@domain[-1].name='{0}'\nuci set dhcp.@domain[-1].ip='{1}'"
+_UCI = {
+    "A": _UCI_ADDRESS,
+    "AAAA": _UCI_ADDRESS,
+    "SRV": "uci add dhcp srvhost\n"
+    + "\n".join(
+        f"uci set dhcp.@srvhost[-1].{option}='{value}'"
+        for option, value in (("srv", "{0}"), ("target", "{3}"), ("port", "{2}"), ("class", "{1}"), ("weight", "0"))
+    ),
+}
+
+
+def _write(patterns: dict[str, str], offered: Services, domain: str) -> list[str]:
+    found = [record for record in _records(offered, domain) if record.kind in patterns]
+    return [patterns[record.kind].format(record.name, *record.data) for record in found]
+
+
+def _dnsmasq(offered: Services, domain: str) -> list[str]:
+    title = "# edgeturn: how clients of this network find the TURN server (RFC 5928, RFC 8155)"
+    return [title, *_write(_DNSMASQ, offered, domain)]
+
+
+def _uci(offered: Services, domain: str) -> list[str]:
+    return [*_write(_UCI, offered, domain), "uci commit dhcp", "service dnsmasq restart"]
+
+
+def _zone(offered: Services, domain: str) -> list[str]:
+    return _write(_ZONE, offered, domain)
+
+
+FORMS: dict[str, Callable[[Services, str], list[str]]] = {"dnsmasq": _dnsmasq, "uci": _uci, "zone": _zone}

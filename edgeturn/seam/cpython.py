@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from edgeturn.seam.shared import EMSGSIZE, IP_RECVERR, IPV6_RECVERR, NOT_ICMP, bpf_number, error_is_writable
+from edgeturn.seam.shared import EMSGSIZE, IP_RECVERR, IPV6_RECVERR, NOT_ICMP, Stream, bpf_number, error_is_writable
 
 # The interpreter's own hashes where it has them: OpenSSL's take 3.5 MB of resident memory,
 # and on messages as short as these they are no faster.
@@ -138,15 +138,8 @@ def accept(sock):
     return accepted, address_of(source)
 
 
-class Plain:
-    """A stream as it is; the layers of TLS have the same methods."""
-
-    records = False  # whether each write is a record of its own
-    handshaking = False
-    full = False  # whether more has to be sent than the socket took
-
-    def __init__(self, sock) -> None:
-        self.sock = sock
+class Plain(Stream):
+    """A stream as it is."""
 
     def read(self, view: memoryview) -> "int | None":
         """Read into a buffer; return how much, 0 at the end, None where there's nothing now; OSError where it broke."""
@@ -155,10 +148,6 @@ class Plain:
         except BlockingIOError:
             return None
 
-    def holds(self) -> bool:
-        """Say whether something may be read although the socket isn't ready."""
-        return False
-
     def write(self, view: memoryview) -> int:
         """Take something to send; return how much."""
         try:
@@ -166,17 +155,9 @@ class Plain:
         except BlockingIOError:
             return 0
 
-    def push(self) -> bool:
-        """Send what was taken and is still here; say whether nothing is left."""
-        return True
-
     def finish(self) -> None:
         """Tell the other side that nothing more comes."""
         self.sock.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        """Close the socket."""
-        self.sock.close()
 
 
 def reason(error: OSError) -> str:

@@ -9,7 +9,7 @@ import sys
 import time
 from hashlib import md5, sha1, sha256
 
-from edgeturn.seam.shared import EAGAIN, EMSGSIZE, bpf_number, error_is_writable
+from edgeturn.seam.shared import EAGAIN, EMSGSIZE, Stream, bpf_number, error_is_writable
 
 try:
     import ffi
@@ -183,23 +183,12 @@ def read_stream(sock, view: memoryview) -> "int | None":
     raise OSError(number)
 
 
-class Plain:
-    """A stream as it is; the layers of TLS have the same methods."""
-
-    records = False  # whether each write is a record of its own
-    handshaking = False
-    full = False  # whether more has to be sent than the socket took
-
-    def __init__(self, sock) -> None:
-        self.sock = sock
+class Plain(Stream):
+    """A stream as it is."""
 
     def read(self, view: memoryview) -> "int | None":
         """Read into a buffer; return how much, 0 at the end, None where there's nothing now; OSError where it broke."""
         return read_stream(self.sock, view)
-
-    def holds(self) -> bool:
-        """Say whether something may be read although the socket isn't ready."""
-        return False
 
     def write(self, view: memoryview) -> int:
         """Take something to send; return how much."""
@@ -210,18 +199,10 @@ class Plain:
                 raise
             return 0
 
-    def push(self) -> bool:
-        """Send what was taken and is still here; say whether nothing is left."""
-        return True
-
     def finish(self) -> None:
         """Tell the other side that nothing more comes; without ffi that is said by the close only."""
         if _shutdown is not None:
             _shutdown(self.sock.fileno(), 1)
-
-    def close(self) -> None:
-        """Close the socket."""
-        self.sock.close()
 
 
 _MESSAGES = {1: "not permitted", 2: "no such file", 13: "permission denied", 98: "address in use"}

@@ -53,3 +53,26 @@ _errors.register(2, select.POLLOUT)
 def error_is_writable() -> bool:
     """Say whether standard error takes something at once: a reader that is stuck or gone must not stop us."""
     return bool(_errors.poll(0))
+
+
+class Stream:
+    """What a stream without TLS answers on each interpreter alike; the layers of TLS have the same methods."""
+
+    records = False  # whether each write is a record of its own
+    handshaking = False
+    full = False  # whether more has to be sent than the socket took
+
+    def __init__(self, sock) -> None:
+        self.sock = sock
+
+    def holds(self) -> bool:
+        """Say whether something may be read although the socket isn't ready."""
+        return False
+
+    def push(self) -> bool:
+        """Send what was taken and is still here; say whether nothing is left."""
+        return True
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()

@@ -334,11 +334,11 @@ def test_run_says_what_is_missing(starting: Callable[[], list[str]], line: Line,
         (half,) = starting()
     finally:
         forward(line.relay, True)
-    todo = f"`edgeturn kernel status -c {here}` says what to do."
+    hint = f"`edgeturn kernel status -c {here}` says what to do."
     attached = "Kernel: attached by tc at lan, wan, but"
-    assert nowhere == f"{attached} forwarding is off there: all media stays in Python. {todo}"
+    assert nowhere == f"{attached} forwarding is off there: all media stays in Python. {hint}"
     off = "IPv4 forwarding is off at lan: what comes in there and goes out by it stays in Python"
-    assert half == f"{attached} {off}. {todo}"
+    assert half == f"{attached} {off}. {hint}"
 
 
 def test_run_attaches_nothing_where_it_is_off(starting: Callable[[], list[str]], tool: Call) -> None:
