@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from edgeturn.cli import addresses, advice, certificate_report, external_report, ice, place, ports, resolve, uri
+from edgeturn.cli import addresses, advice, certificate_report, external_report, place, ports, resolve, uri
 from edgeturn.cli.certificate_report import WARNED
 from edgeturn.cli.failure import FAULT, Wrong
-from edgeturn.cli.ice import Login
 from edgeturn.cli.output import json_option, print_json
 from edgeturn.cli.probe import FAILED, PASSED, SKIPPED, Probe, Report, Result
 from edgeturn.cli.server import Server, Trust
+from edgeturn.command import ice
+from edgeturn.command.ice import Login
 from edgeturn.protocol import address
 from edgeturn.relay.configuration import Configuration
 

@@ -1,16 +1,12 @@
 """`edgeturn credentials`: mint a time-limited credential."""
 
-import shlex
-import time
 from pathlib import Path
 
 import click
 
-from edgeturn.cli import ice, place
-from edgeturn.cli.failure import Wrong
-from edgeturn.cli.ice import Login
-from edgeturn.cli.output import print_json
-from edgeturn.relay.configuration import Configuration
+from edgeturn.cli import place
+from edgeturn.command import ice
+from edgeturn.command.credentials import mint
 
 _LONGEST = 10 * 365 * 86400
 
@@ -40,35 +36,5 @@ def credentials_command(user: str, ttl: int, form: str, file: Path) -> None:
       edgeturn credentials --user alice --ttl 3600 --format text
       eval "$(edgeturn credentials --format env)"
     """
-    settings = place.read(file)
-    secrets = settings.items("secret")
-    if not secrets:
-        raise Wrong(f"{file} has no secret to mint from; `{place.command('secret add', file)}` makes one.")
-    login = ice.mint(str(secrets[0]), user, ttl)
-    _FORMS[form](settings, login)
-
-
-def _print_json(settings: Configuration, login: Login) -> None:
-    print_json(ice.servers(settings, login))
-
-
-def _print_env(settings: Configuration, login: Login) -> None:
-    rows = (
-        ("TURN_URLS", ",".join(ice.urls(settings))),
-        ("TURN_USERNAME", login.username),
-        ("TURN_PASSWORD", login.password),
-        ("TURN_REALM", settings.text("realm")),
-        ("TURN_EXPIRES", str(login.expires)),
-    )
-    for name, value in rows:
-        click.echo(f"export {name}={shlex.quote(value)}")
-
-
-def _print_text(settings: Configuration, login: Login) -> None:
-    click.echo(f"username  {login.username}\npassword  {login.password}\nrealm     {settings.text('realm')}")
-    for url in ice.urls(settings):
-        click.echo(f"url       {url}")
-    click.echo(f"expires   {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(login.expires))}")
-
-
-_FORMS = {"json": _print_json, "env": _print_env, "text": _print_text}
+    place.read(file)
+    mint(str(file), user, ttl, form)

@@ -98,7 +98,7 @@ def detach(file: Path) -> None:
 def records_command(domain: str, form: str | None, install: bool, file: Path) -> None:
     """Print the DNS records by which clients find the relay, ready for dnsmasq."""
     settings = place.read(file)
-    form = form or ("uci" if place.exists(place.OPENWRT_RELEASE) else "dnsmasq")
+    form = form or ("uci" if place.exists(place.OPENWRT_FOLDER) else "dnsmasq")
     text = "\n".join(records.FORMS[form](records.services(settings), domain)) + "\n"
     if not install:
         click.echo(text, nl=False)

@@ -1,35 +1,27 @@
-"""How a command ends: the exit codes, and the errors that carry them.
-
-Rule 1: an error is one sentence: what is wrong, where, and what to do.
-Rule 2: a script can tell by the code who has to act: nobody, who runs the machine, who typed or configured, or who
-        runs the relay.
-"""
+"""How the click tool shows what goes wrong; what that is stands in edgeturn/command/failure.py."""
 
 import click
 
-DONE = 0
-FAILED = 1
-WRONG = 2
-FAULT = 3
+from edgeturn.command.failure import DONE, EXIT_CODES, FAILED, FAULT, WRONG, Failure, Wrong
 
-EXIT_CODES = (
-    (DONE, "done; of a relay: ended as it was told to"),
-    (FAILED, "it can't be done: no relay reached, address in use, no permission, stopped by hand"),
-    (WRONG, "wrong usage or configuration; nothing was changed"),
-    (FAULT, "`check` found a fault"),
-)
+__all__ = ["DONE", "EXIT_CODES", "FAILED", "FAULT", "WRONG", "Failure", "Wrong", "reason", "shown"]
 
 
-class Failure(click.ClickException):
-    """What couldn't be done."""
+class Shown(click.ClickException):
+    """A Failure as click shows it."""
 
     exit_code = FAILED
 
 
-class Wrong(Failure):
-    """What was typed or configured wrongly."""
+class ShownWrong(Shown):
+    """A Wrong as click shows it."""
 
     exit_code = WRONG
+
+
+def shown(failure: Failure) -> Shown:
+    """Return what click shows for a Failure."""
+    return (ShownWrong if failure.exit_code == WRONG else Shown)(failure.message)
 
 
 def reason(error: OSError) -> str:

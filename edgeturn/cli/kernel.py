@@ -18,9 +18,9 @@ from edgeturn.cli.failure import FAILED, Failure
 from edgeturn.cli.kernel_advice import NEEDS_PYROUTE2, has_pyroute2
 from edgeturn.cli.output import json_option, print_json, wrapped
 from edgeturn.kernel import flows
-from edgeturn.kernel.attaching import inspection
-from edgeturn.kernel.attaching.hooks import Unattachable
-from edgeturn.kernel.attaching.loader import LoadError
+from edgeturn.kernel.direct import inspection
+from edgeturn.kernel.hooks import Unattachable
+from edgeturn.kernel.loader import LoadError
 from edgeturn.relay.configuration import Configuration
 
 _ONLY = "Attach only here; what is attached elsewhere stays. May be repeated."
@@ -93,7 +93,7 @@ def detach(file: Path, as_json: bool) -> None:
     with explained(settings, file):
         from edgeturn.kernel.attaching import attachment, survey
 
-        had_pins = (inspection.folder_of(settings) / "hooks").exists()
+        had_pins = Path(inspection.folder_of(settings), "hooks").exists()
         changed = inspection.changes(inspection.folder_of(settings))
         found = attachment.detach(settings)
         undone = survey.put_back(changed)

@@ -1,25 +1,31 @@
-"""What to do so that the kernel carries more: advice, a sentence or two each, with the command that does it.
-
-Rule 1: what keeps most in Python comes first; `run` says the short form of the first that has one.
-
-A row of WAYS_OUT: why a hook was given up, and what can be done; {} is the interface.
-"""
+"""What the tool with click adds to edgeturn/kernel/direct/advice.py: pyroute2, by which it attaches XDP, too."""
 
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from edgeturn.cli import place
 from edgeturn.cli.failure import Wrong
-from edgeturn.kernel import flows
-from edgeturn.kernel.attaching.inspection import Place
-from edgeturn.protocol.address import IPV4, IPV6
+from edgeturn.kernel.direct import advice
+from edgeturn.kernel.direct.advice import FAMILIES, KINDS, WAYS_OUT, Advice, why_nothing
+from edgeturn.kernel.direct.inspection import Place
+from edgeturn.kernel.direct.survey import Survey
 from edgeturn.relay.configuration import Configuration
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from edgeturn.kernel.attaching.survey import Survey
+__all__ = (
+    "FAMILIES",
+    "KINDS",
+    "NEEDS_PYROUTE2",
+    "WAYS_OUT",
+    "Advice",
+    "advise",
+    "commands",
+    "has_pyroute2",
+    "needs_pyroute2",
+    "read",
+    "why_nothing",
+)
 
 
 def needs_pyroute2() -> str:
@@ -30,31 +36,6 @@ def needs_pyroute2() -> str:
 
 
 NEEDS_PYROUTE2 = needs_pyroute2()
-KINDS = {flows.TC: "tc", flows.XDP: "XDP"}
-FAMILIES = {IPV4: "IPv4", IPV6: "IPv6"}
-
-WAYS_OUT = {
-    "kernel": "Install what brings cls_bpf and clsact: on OpenWrt the packages kmod-sched-core and kmod-sched-bpf, "
-    "elsewhere a kernel with CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS.",
-    "places": "Filters of others have the priorities 49152 to 49159 at the ingress of {}: "
-    "`tc filter show dev {} ingress` shows whose; give one of them another.",
-    "hidden": "A filter that comes first at {} keeps packets from ours, as the ingress shaping of SQM does: "
-    "`tc filter show dev {} ingress` shows it. Its media stays in Python.",
-    "silent": "The kernel took the filter at {} and doesn't run it; its media stays in Python.",
-    "native": "XDP at {}: option kernel 'tc' keeps it from being tried.",
-    "refused": "XDP at {}: its driver may want a smaller MTU, or `ethtool -K {} lro off` (package ethtool).",
-    "taken": "XDP at {}: `ip link show {}` names the program that is there.",
-    "program": "XDP at {}: this kernel is too old for it.",
-    "carrier": "XDP at {}: attach again once its cable is in.",
-    "unanswered": "XDP at {}: attach again once somebody answers there. Some drivers take programs and never run them.",
-}
-
-
-class Advice(NamedTuple):
-    """What to do, and what `run` says of it: "" where it isn't worth a line there."""
-
-    text: str
-    short: str = ""
 
 
 def has_pyroute2() -> bool:
@@ -70,119 +51,13 @@ def read(file: Path) -> Configuration:
 
 
 def advise(
-    settings: Configuration, file: Path, places: list[Place], found: "Survey | None", told: dict[str, Any] | None
+    settings: Configuration, file: Path, places: list[Place], found: Survey | None, told: dict[str, Any] | None
 ) -> list[Advice]:
     """Return what to do where a relay's hooks are these; told: where the relay that runs stands, None where none."""
-    given_up = [_way_out(each, places, settings) for each in places if each.state == flows.GIVEN_UP]
-    if found is None:
-        missing = f"{NEEDS_PYROUTE2}; without it nothing is attached, and no interface looked at."
-        return [*_denied(told), *given_up, Advice(missing)]
-    forwarding = _denied(told) or _forwarding(found, places, file)
-    return [*forwarding, *_changes(found, file), *given_up, *_idle(found), *_gro(found, file)]
+    missing = f"{NEEDS_PYROUTE2}; without it nothing is attached, and no interface looked at."
+    return advice.advise(settings, commands(file), places, found, told, missing)
 
 
-def _denied(told: dict[str, Any] | None) -> list[Advice]:
-    """Return what to do where the relay that runs may not open the maps: then nothing else matters."""
-    reason = told["reason"] if told else ""
-    if not reason.startswith("can't open the maps") or not reason.endswith(("permission denied", "not permitted")):
-        return []
-    return [Advice("The maps belong to root: start the relay as root (option `user` gives root up afterwards).")]
-
-
-def _way_out(given_up: Place, places: list[Place], settings: Configuration) -> Advice:
-    advice = WAYS_OUT[flows.HOOK_REASONS[given_up.reason][0]].replace("{}", given_up.interface)
-    by_tc = [each for each in places if (each.number, each.kind) == (given_up.number, flows.TC)]
-    advice += " tc carries there." * any(each.state == flows.PROVEN for each in by_tc)
-    wanted = given_up.kind == flows.TC or settings.text("kernel") == "xdp"
-    why = flows.HOOK_REASONS[given_up.reason][1]
-    word = KINDS[given_up.kind]
-    return Advice(advice, f"{word} was given up at {given_up.interface}: {why}" if wanted else "")
-
-
-def _changes(found: "Survey", file: Path) -> list[Advice]:
-    again = f"`{place.command('kernel attach', file)}`"
-    advice = []
-    if found.removed:
-        names = sorted({name for name, _ in found.removed})
-        advice.append(f"Somebody took the program away from {_listed(names)}: {again} puts it there again.")
-    if found.losing:
-        advice.append(f"{_listed(found.losing)}: packets that XDP sends out there are lost by now; {again} ends that.")
-    if found.appeared:
-        advice.append(f"{_listed(found.appeared)}: not attached, or there only since; {again} does it.")
-    rows = [Advice(each) for each in advice]
-    if found.asleep:
-        them = "it" if len(found.asleep) == 1 else "them"
-        commands = " and ".join(f"`ip link set {name} up`" for name in found.asleep)
-        down = why_nothing(found.asleep)
-        text = f"{down} and left out: {commands} switches {them} on; then {again} takes {them} in."
-        rows.append(Advice(text, down))
-    return rows
-
-
-def why_nothing(asleep: list[str]) -> str:
-    """Return why a relay has no interface to attach to, as the end of a sentence; asleep: those that are down."""
-    if not asleep:
-        return "this relay listens and relays on the loopback only"
-    return f"{_listed(asleep)} {'is' if len(asleep) == 1 else 'are'} down"
-
-
-def _idle(found: "Survey") -> list[Advice]:
-    return [
-        Advice(f"XDP at {name} sends nothing out: {_listed(others)} {_take(others)} no redirects; tc carries there.")
-        for name, others in found.idle.items()
-    ]
-
-
-def _take(names: list[str]) -> str:
-    return "takes" if len(names) == 1 else "take"
-
-
-def _forwarding(found: "Survey", places: list[Place], file: Path) -> list[Advice]:
-    closed = {family: names for family, names in found.closed.items() if names}
-    if not closed:
-        return []
-    by_tc = {each.interface for each in places if (each.kind, each.state) == (flows.TC, flows.PROVEN)}
-    everywhere = all(by_tc <= set(names) for names in found.closed.values())
-    where = f"{_where(closed)}: what comes in there and goes out by {'it' if len(closed) == 1 else 'them'}"
-    text = (
-        f"{where} stays in Python. `{place.command('kernel attach --enable-forwarding', file)}` switches it on there; "
-        "then this machine also forwards what others send through it, as far as its firewall lets it."
-    )
-    short = "forwarding is off there: all media stays in Python" if everywhere else f"{where} stays in Python"
-    return [Advice(text, short), *_advertised(found)]
-
-
-def _where(closed: dict[int, list[str]]) -> str:
-    """Return at which interfaces which forwarding is off; families that are off at the same ones are said at once."""
-    families: dict[str, list[str]] = {}
-    for family, names in closed.items():
-        families.setdefault(_listed(names), []).append(FAMILIES[family])
-    return "; ".join(f"{' and '.join(words)} forwarding is off at {names}" for names, words in families.items())
-
-
-def _advertised(found: "Survey") -> list[Advice]:
-    if not found.closed.get(IPV6) or not found.advertised:
-        return []
-    first = found.advertised[0]
-    text = (
-        f"Before IPv6 forwarding goes on: the default route at {_listed(found.advertised)} comes from router "
-        "advertisements, and a kernel that forwards drops it unless accept_ra is 2 there "
-        f"(`sysctl -w net.ipv6.conf.{first}.accept_ra=2`); until then --enable-forwarding leaves IPv6 alone."
-    )
-    return [Advice(text)]
-
-
-def _gro(found: "Survey", file: Path) -> list[Advice]:
-    if not found.joining:
-        return []
-    text = (
-        f"rx-gro-list is on at {_listed(found.joining)}: datagrams that come close together reach tc as one, "
-        "which only Python can take apart. Without it media stays in the kernel, and all other UDP that this machine "
-        f"forwards costs it more CPU. `{place.command('config set kernel_gro off', file)}`, then "
-        f"`{place.command('kernel attach', file)}`, switches it off, and `detach` on again."
-    )
-    return [Advice(text, f"rx-gro-list is on at {_listed(found.joining)}: what comes in bursts stays in Python")]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names)
+def commands(file: Path) -> "advice.Command":
+    """Return what gives the command to type, by its words."""
+    return lambda words: place.command(words, file)

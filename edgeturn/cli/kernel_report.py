@@ -1,6 +1,5 @@
 """What a person is told of the kernel path: hooks as a table, what was passed to user space, and what to do."""
 
-import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,16 +7,13 @@ from typing import Any, NamedTuple
 import click
 
 from edgeturn.cli import kernel_advice, place
-from edgeturn.cli.failure import reason
-from edgeturn.cli.kernel_advice import KINDS, Advice
+from edgeturn.cli.kernel_advice import KINDS
 from edgeturn.cli.output import bytes_text, counted, of_the_relay_before, print_table, wrapped
-from edgeturn.kernel import flows
-from edgeturn.kernel.attaching import hooks, inspection
-from edgeturn.kernel.attaching.inspection import Inspection, Place
+from edgeturn.kernel import flows, hooks
+from edgeturn.kernel.direct import inspection, report
+from edgeturn.kernel.direct.inspection import Place
 from edgeturn.relay.configuration import Configuration
 
-STATES = {flows.ATTACHED: "not proven", flows.PROVEN: "proven", flows.GIVEN_UP: "given up"}
-_DROPPED = "bandwidth"
 _CHANGES = (
     (hooks.FORWARDING_IPV4, "IPv4 forwarding switched on"),
     (hooks.FORWARDING_IPV6, "IPv6 forwarding switched on"),
@@ -29,44 +25,23 @@ _UNDONE = (
     (hooks.GRO, "rx-gro-list is on again"),
 )
 _NAMES = {hooks.FORWARDING_IPV4: "forwarding_ipv4", hooks.FORWARDING_IPV6: "forwarding_ipv6", hooks.GRO: "gro"}
-_GONE = "gone"
 _PINS_LOST = (
     "Its pins are gone: what attaching changed isn't known; look at XDP (`ip link`), clsact (`tc qdisc`) and "
     "net.*.conf.*.forwarding."
 )
-_NOT_PASSED = ("seen", "carried", _DROPPED)
 
 
-class Report(NamedTuple):
-    """What there is, and what to do; names are those of interfaces.
-
-    gone: hooks that somebody took away; asleep: what nothing was attached to, for it's down; unpinned: filters of this
-    relay whose pins are gone.
-    """
-
-    inspection: Inspection | None
-    advice: list[Advice]
-    gone: frozenset[tuple[str, int]] = frozenset()
-    asleep: tuple[str, ...] = ()
-    unpinned: tuple[str, ...] = ()
+class Report(report.Report):
+    """What there is, and what to do, as a person reads it."""
 
     def summary(self, file: Path) -> list[str]:
         """Return it in a line."""
-        if self.inspection is None:
-            return [f"Kernel: media stays in Python: {kernel_advice.why_nothing(list(self.asleep))}."]
-        proven = [each for each in self.inspection.places if each.state == flows.PROVEN]
-        at = [(word, [each.interface for each in proven if each.kind == kind]) for kind, word in KINDS.items()]
-        hooked = " and ".join(f"by {word} at {', '.join(names)}" for word, names in at if names)
-        short = next((each.short for each in self.advice if each.short), "")
-        if not short:
-            return [f"Kernel: attached {hooked}." if hooked else "Kernel: media stays in Python: nothing is attached."]
-        state = f"attached {hooked}, but {short}" if hooked else f"media stays in Python: {short}"
-        return [f"Kernel: {state}. `{place.command('kernel status', file)}` says what to do."]
+        return self.sentence(kernel_advice.commands(file))
 
     def print_hooks(self) -> None:
         """Print the table."""
         if self.inspection is not None:
-            rows = [_row(each, self._state(each)) for each in self.inspection.places]
+            rows = [_row(each, self.state(each)) for each in self.inspection.places]
             print_table(("INTERFACE", "HOOK", "STATE", "FLOWS", "PACKETS", "BYTES"), rows)
 
     def print_relay(self, told: dict[str, Any] | None) -> None:
@@ -89,7 +64,7 @@ class Report(NamedTuple):
 
     def print_outcomes(self) -> None:
         """Print what was not carried, by reason, what is most first."""
-        passed, dropped = self._passed(), self._dropped()
+        passed, dropped = self.passed(), self.dropped()
         if passed:
             click.echo("\nPassed to user space since it was attached:")
         for name, count in sorted(passed.items(), key=lambda row: -row[1]):
@@ -104,30 +79,6 @@ class Report(NamedTuple):
         for each in self.advice:
             click.echo(wrapped(each.text, "  - ", "    "))
 
-    def document(self) -> dict[str, Any]:
-        """Return all of it for programs."""
-        found = self.inspection
-        return {
-            "attached": found is not None,
-            "hooks": [_entry(each, self._state(each)) for each in found.places] if found else [],
-            "flows": found.flows if found else 0,
-            "passed": self._passed(),
-            "dropped": self._dropped(),
-            "to_do": [each.text for each in self.advice],
-            "asleep": list(self.asleep),
-            "unpinned": list(self.unpinned),
-        }
-
-    def _state(self, each: Place) -> str:
-        return _GONE if (each.interface, each.kind) in self.gone else STATES[each.state]
-
-    def _passed(self) -> dict[str, int]:
-        found = self.inspection.outcomes if self.inspection else {}
-        return {name: count for name, count in found.items() if count and name not in _NOT_PASSED}
-
-    def _dropped(self) -> int:
-        return self.inspection.outcomes[_DROPPED] if self.inspection else 0
-
 
 def make(settings: Configuration, file: Path, told: dict[str, Any] | None = None) -> Report:
     """Return what there is of a relay; OSError where it can't be read. told: where the relay that runs stands."""
@@ -137,10 +88,10 @@ def make(settings: Configuration, file: Path, told: dict[str, Any] | None = None
     from edgeturn.kernel.attaching import survey
 
     if found is None:
-        return Report(None, [], frozenset(), tuple(survey.asleep(settings)), tuple(survey.unpinned(settings)))
+        return Report(None, [], (), tuple(survey.asleep(settings)), tuple(survey.unpinned(settings)))
     seen = survey.survey(settings, found.places)
     advice = kernel_advice.advise(settings, file, found.places, seen, told)
-    return Report(found, advice, frozenset(seen.removed))
+    return Report(found, advice, tuple(seen.removed))
 
 
 def relay_text(told: dict[str, Any] | None) -> str:
@@ -197,21 +148,7 @@ class Detached(NamedTuple):
 
 def explain(error: OSError, settings: Configuration, file: Path) -> str:
     """Return what is wrong where the kernel refuses, and what to do."""
-    pins = settings.text("kernel_pins")
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return "this takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN."
-    if error.errno == errno.ENOSYS:
-        return "this kernel is built without bpf(2): media stays in Python."
-    if error.errno in (errno.ENODEV, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST):
-        return (
-            f"there's no BPF file system at {pins}, and none can be mounted: {reason(error)}; `mount -t bpf bpf PLACE` "
-            f"does it at another place, and `{place.command('config set kernel_pins PLACE/edgeturn', file)}` names it."
-        )
-    if error.errno == errno.EOPNOTSUPP and "bpf file system" in reason(error):
-        return f"{pins} isn't in a BPF file system: `mount -t bpf bpf /sys/fs/bpf` mounts one."
-    if "another version" in reason(error):
-        return f"{reason(error)} of edgeturn; `{place.command('kernel attach', file)}` makes it anew."
-    return f"the kernel refuses: {reason(error)}."
+    return report.explain(error, settings, kernel_advice.commands(file))
 
 
 def _row(each: Place, state: str) -> tuple[object, ...]:
@@ -219,18 +156,6 @@ def _row(each: Place, state: str) -> tuple[object, ...]:
         state += f": {_reason(each)[1]}"
     carried = (each.flows, each.packets, bytes_text(each.bytes)) if each.state != flows.GIVEN_UP else ("", "", "")
     return (each.interface, KINDS[each.kind], state, *carried)
-
-
-def _entry(each: Place, state: str) -> dict[str, object]:
-    return {
-        "interface": each.interface,
-        "hook": KINDS[each.kind].lower(),
-        "state": state,
-        "reason": _reason(each)[0] if each.reason else "",
-        "flows": each.flows,
-        "packets": each.packets,
-        "bytes": each.bytes,
-    }
 
 
 def _reason(each: Place) -> tuple[str, str]:

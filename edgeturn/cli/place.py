@@ -3,9 +3,6 @@
 `-c FILE` behind any command, or once behind `edgeturn`, or the default of the system.
 """
 
-import os
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,29 +10,26 @@ from typing import TypeVar
 import click
 
 from edgeturn.cli.failure import Failure, Wrong, reason
+from edgeturn.command import place
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.uci import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-OPENWRT_RELEASE = Path("/etc/openwrt_release")
-OPENWRT_FILE = Path("/etc/config/edgeturn")
-SYSTEM_FILE = Path("/etc/edgeturn/edgeturn.conf")
-_HELP = "Configuration file.  [default: /etc/config/edgeturn on OpenWrt, else /etc/edgeturn/edgeturn.conf for root or where it exists, else ~/.config/edgeturn/edgeturn.conf]"  # fmt: skip  # noqa: E501
+OPENWRT_FOLDER = Path(place.OPENWRT_FOLDER)
+SYSTEM_FILE = Path(place.SYSTEM_FILE)
+
+_HELP = "Configuration file.  [default: /etc/config/edgeturn where /etc/config is (OpenWrt), else /etc/edgeturn/edgeturn.conf for root or where it exists, else ~/.config/edgeturn/edgeturn.conf]"  # fmt: skip  # noqa: E501
 
 
 def exists(file: Path) -> bool:
     """Say whether a file is there for us; what a folder hides is not."""
-    return os.path.exists(file)
+    return place.exists(str(file))
 
 
 def default_file() -> Path:
     """Return the configuration file of this system and user."""
-    if exists(OPENWRT_RELEASE):
-        return OPENWRT_FILE
-    if os.geteuid() == 0 or exists(SYSTEM_FILE):
-        return SYSTEM_FILE
-    return Path.home() / ".config" / "edgeturn" / "edgeturn.conf"
+    return Path(place.default_file())
 
 
 def _choose(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:
@@ -83,18 +77,4 @@ def parse(text: str, file: Path) -> Configuration:
 
 def command(name: str, file: Path | None, *words: str) -> str:
     """Return what to type to run a command on a file, or on none, for messages; words are what a shell might take."""
-    place = [] if file is None or file == default_file() else ["-c", _quoted(str(file))]
-    return " ".join([_program(), name, *(_quoted(word) for word in words), *place])
-
-
-def _program() -> str:
-    """Return how this tool is called: by its name where the shell finds it, else by the path it was called by."""
-    called = sys.argv[0]
-    if os.path.basename(called) != "edgeturn" or shutil.which("edgeturn"):
-        return "edgeturn"
-    return _quoted(called)
-
-
-def _quoted(text: str) -> str:
-    plain = text and all(character.isalnum() or character in "/._-+~:=@" for character in text)
-    return text if plain else "'" + text.replace("'", "'\\''") + "'"
+    return place.command(name, None if file is None or file == default_file() else str(file), *words)

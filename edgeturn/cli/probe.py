@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from edgeturn.cli import advice
 from edgeturn.cli.advice import Advice
 from edgeturn.cli.client import Client, Refused, Silent, Untrusted
-from edgeturn.cli.ice import Login
 from edgeturn.cli.peer import LocalPeer, Peer, RelayedPeer, source_towards, wait_for
 from edgeturn.cli.server import NoWay, Server
+from edgeturn.command.ice import Login
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4, IPV6, ip_of
 from edgeturn.protocol.credentials import MD5, SHA256
@@ -135,7 +135,7 @@ class Probe:
 
     def _wrong_password(self) -> str:
         assert self.login is not None
-        client = self.client(replace(self.login, password=self.login.password + "-wrong"))
+        client = self.client(Login(self.login.username, self.login.password + "-wrong"))
         try:
             client.allocate(IPV4)
         except Refused as refused:

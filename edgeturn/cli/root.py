@@ -1,6 +1,6 @@
 """The command `edgeturn`: what there is, and loading only what is called.
 
-A new command is a new row of COMMANDS: its name, its file, what it does.
+A new command is a new row of TOP in edgeturn/command/table.py, and a file of its name, but for those of `live`.
 """
 
 from importlib import import_module
@@ -10,27 +10,11 @@ import click
 
 from edgeturn import __version__
 from edgeturn.cli import place
-from edgeturn.cli.failure import EXIT_CODES
+from edgeturn.cli.failure import EXIT_CODES, Failure, shown
+from edgeturn.command.table import TOP
 
-COMMANDS = (
-    ("run", "run", "Start a relay in the foreground, set up if need be."),
-    ("init", "init", "Make a configuration."),
-    ("check", "check", "Test a running relay as a client would."),
-    ("credentials", "credentials", "Mint a time-limited credential; print iceServers."),
-    ("status", "live", "Show what the relay is and does."),
-    ("sessions", "live", "List the allocations."),
-    ("kick", "live", "End sessions."),
-    ("drain", "live", "Admit no new allocations and end when none is left."),
-    ("reload", "live", "Apply the configuration file without dropping an allocation."),
-    ("kernel", "kernel", "Let the kernel carry media: attach, detach, status."),
-    ("firewall", "firewall", "Open ports in nftables, and find what is in the way."),
-    ("discovery", "discovery", "Let clients find the relay by anycast and DNS."),
-    ("config", "config", "Show, change and check the configuration."),
-    ("user", "user", "Add, list and remove users with a password."),
-    ("secret", "secret", "Add, rotate, list and remove shared secrets."),
-    ("plan", "plan", "Compute pool sizes and their memory."),
-    ("completion", "completion", "Print the script for your shell's completion."),
-)
+_FILES = dict.fromkeys(("status", "sessions", "kick", "drain", "reload"), "live")
+COMMANDS = tuple((name, _FILES.get(name, name), about) for name, about in TOP)
 _MODULES = {name: module for name, module, _ in COMMANDS}
 _EPILOG = "\b\nExit codes:\n" + "".join(f"  {code}  {meaning}\n" for code, meaning in EXIT_CODES)
 
@@ -49,6 +33,13 @@ class Commands(click.Group):
         module = import_module(f"edgeturn.cli.{_MODULES[cmd_name]}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Call a command, and have click show what goes wrong."""
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            raise shown(failure) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table."""

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import click
 
-from edgeturn.cli import discovery, ice, identity, kernel, obstacles, place
+from edgeturn.cli import discovery, identity, kernel, obstacles, place
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.output import bytes_text, counted, pool_text, print_json
+from edgeturn.command import ice
 from edgeturn.relay import anycast, attacher, plan
 from edgeturn.relay.configuration import Configuration
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeturn.cli import addresses, change, files, place
-from edgeturn.cli.edit import Document
 from edgeturn.cli.failure import Failure, Wrong, reason
+from edgeturn.command.edit import Document
 from edgeturn.protocol.address import format_ip, ip_of
 from edgeturn.relay.configuration import Configuration
 

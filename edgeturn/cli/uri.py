@@ -67,14 +67,6 @@ def parse(text: str) -> Uri:
     return Uri(scheme, host, port, transport if mark else "")
 
 
-def form(turn: bool, host: str, port: int, transport: str) -> str:
-    """Return the URI of a server; the host of IPv6 stands in brackets already."""
-    secure = transport in (TLS, DTLS)
-    scheme = ("turn" if turn else "stun") + ("s" if secure else "")
-    query = f"?{_QUERY}{'tcp' if transport in (TCP, TLS) else 'udp'}" if turn else ""
-    return f"{scheme}:{host}:{port}{query}"
-
-
 def _split(place: str, text: str) -> tuple[str, int]:
     if place.startswith("["):
         host, bracket, rest = place[1:].partition("]")

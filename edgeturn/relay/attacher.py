@@ -1,6 +1,7 @@
 """Attaching again where interfaces come and go: a process that lives for a moment does it, for the daemon can't.
 
-Rule 1: `edgeturn run` names the command in the environment; a daemon that wasn't started by it only says what to do.
+Rule 1: `edgeturn run` names the command, in the environment or in `command` where it's the same process; a daemon that
+        wasn't started by it only says what to do.
 Rule 2: it's called where an interface got an address or came back under another number, and never twice for one change.
 """
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from edgeturn.relay.network import Interface
 
 COMMAND = "EDGETURN_ATTACH"
+command = ""
 
 
 class Attacher:
@@ -23,7 +25,7 @@ class Attacher:
         """Take the log, the configuration's file, and the interfaces that were there when the program was attached."""
         self._log = log
         self._hint = f"`edgeturn kernel attach -c {file}` as root takes them in"
-        self._command = os.getenv(COMMAND) or ""
+        self._command = command or os.getenv(COMMAND) or ""
         self._known = _identities(interfaces)
 
     def follow(self, interfaces: "list[Interface]", attached: bool) -> None:

@@ -155,7 +155,7 @@ class Configuration:
         if section.kind == "relay":
             self.values = values
         elif section.kind == "token_key":
-            self.token_keys.append(TokenKey(self.file, section.line, section.name, values))
+            self.token_keys.append(TokenKey(self.file, section.line, section.title(), values))
         else:
             self.users.append(self._user(section, values))
 
@@ -184,17 +184,18 @@ class Configuration:
 
     def _user(self, section: uci.Section, values: "dict[str, object]") -> User:
         password, key, key_sha256 = values["password"], values["key"], values["key_sha256"]
-        if not section.name:
+        name = section.title()
+        if not name:
             raise ConfigError(self.file, section.line, "a user without a name: config user 'NAME'")
-        if any(user.name == section.name for user in self.users):
-            raise ConfigError(self.file, section.line, f"user '{section.name}' stands here twice")
+        if any(user.name == name for user in self.users):
+            raise ConfigError(self.file, section.line, f"user '{name}' stands here twice")
         if (password is None) == (key is None):
-            raise ConfigError(self.file, section.line, f"user '{section.name}' needs either a password or a key")
+            raise ConfigError(self.file, section.line, f"user '{name}' needs either a password or a key")
         if key_sha256 is not None and key is None:
-            raise ConfigError(self.file, section.line, f"user '{section.name}' has key_sha256 without key")
+            raise ConfigError(self.file, section.line, f"user '{name}' has key_sha256 without key")
         given = ((MD5, key), (SHA256, key_sha256))
         keys = {algorithm: value for algorithm, value in given if isinstance(value, bytes)}
-        return User(section.name, password if isinstance(password, str) else "", keys)
+        return User(name, password if isinstance(password, str) else "", keys)
 
     def _check_names(self) -> None:
         """Refuse what would be two kinds of user, or two keys, of one name."""

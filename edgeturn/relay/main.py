@@ -7,6 +7,10 @@ from edgeturn.relay.daemon import Daemon
 from edgeturn.relay.relays import StartError
 from edgeturn.relay.uci import ConfigError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.relay.configuration import Configuration
+
 _USAGE = "usage: -m edgeturn.relay -c FILE [--verbose]"
 
 
@@ -18,6 +22,15 @@ def main(arguments: "list[str]") -> int:
         return 2
     try:
         settings = configuration.read(arguments[1])
+    except ConfigError as error:
+        seam.write_error(f"{error}\n")
+        return 2
+    return serve(settings, verbose)
+
+
+def serve(settings: "Configuration", verbose: bool) -> int:
+    """Run a relay with a configuration; return as main does. verbose: log every message decoded."""
+    try:
         if verbose:
             settings.values["log_level"] = "debug"
         daemon = Daemon(settings)

@@ -11,6 +11,7 @@ Rule 3: what can't be read is a ConfigError with file and line.
 """
 
 _SPACE = " \t\r"
+_NAME = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _WORDS = {"package": (2,), "config": (2, 3), "option": (3,), "list": (3,)}
 
 
@@ -47,6 +48,18 @@ class Section:
         self.name = name
         self.entries: list[Entry] = []
 
+    def title(self) -> str:
+        """Return what the section is about: its option `name`, for what can't be a section's name, or else that."""
+        for entry in self.entries:
+            if entry.name == "name" and not entry.is_list:
+                return entry.value
+        return self.name
+
+
+def is_name(text: str) -> bool:
+    """Say whether a text can be a section's name on OpenWrt: letters, digits and _."""
+    return bool(text) and all(each in _NAME for each in text)
+
 
 def parse(text: str, file: str) -> "list[Section]":
     """Return the sections of a text; ConfigError where it can't be read."""
@@ -78,6 +91,11 @@ def _add(sections: "list[Section]", words: "list[str]", file: str, line: int) ->
 
 def split(line: str) -> "list[str]":
     """Return the words of a line; ValueError where a quote isn't closed."""
+    return [word for word, _, _ in pieces(line)]
+
+
+def pieces(line: str) -> "list[tuple[str, int, int]]":
+    """Return the words of a line, each with where it begins and ends; ValueError where a quote isn't closed."""
     words = []
     at = 0
     while at < len(line):
@@ -86,8 +104,9 @@ def split(line: str) -> "list[str]":
         elif line[at] == "#":
             break
         else:
+            start = at
             word, at = _word(line, at)
-            words.append(word)
+            words.append((word, start, at))
     return words
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from edgeturn.cli.edit import Document
-from edgeturn.cli.failure import Wrong
+from edgeturn.command.edit import Document
+from edgeturn.command.failure import Wrong
 
 TEXT = """\
 # head

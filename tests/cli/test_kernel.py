@@ -18,8 +18,9 @@ import pytest
 from edgeturn.cli import kernel, kernel_advice
 from edgeturn.cli import place as place_of_file
 from edgeturn.kernel import maps
-from edgeturn.kernel.attaching import attachment, inspection
-from edgeturn.kernel.attaching.loader import LoadError
+from edgeturn.kernel.attaching import attachment
+from edgeturn.kernel.direct import inspection
+from edgeturn.kernel.loader import LoadError
 from edgeturn.relay.configuration import Configuration
 from tests.blackbox.relay import DEADLINE, Relay, until
 from tests.cli.conftest import Call
@@ -206,7 +207,7 @@ def test_a_program_that_somebody_took_away_is_gone(tool: Call, line: Line) -> No
 
 def test_filters_whose_pins_are_gone_are_explained(tool: Call, here: Path) -> None:
     tool("kernel", "attach")
-    maps.remove_all(str(inspection.folder_of(Configuration(here.read_text(), str(here)))))
+    maps.remove_all(inspection.folder_of(Configuration(here.read_text(), str(here))))
     said = joined(tool("kernel", "status"))
     assert "but filters of this relay are at lan, wan: the pins' file system was unmounted" in said
     assert json.loads(tool("kernel", "status", "--json"))["unpinned"] == ["lan", "wan"]

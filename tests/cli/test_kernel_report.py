@@ -7,10 +7,9 @@ import pytest
 
 from edgeturn.cli import kernel_advice, kernel_report
 from edgeturn.cli.output import wrapped
-from edgeturn.kernel import flows
-from edgeturn.kernel.attaching import hooks
-from edgeturn.kernel.attaching.inspection import Inspection, Place
+from edgeturn.kernel import flows, hooks
 from edgeturn.kernel.attaching.survey import Survey
+from edgeturn.kernel.direct.inspection import Inspection, Place
 from edgeturn.protocol.address import IPV4, IPV6
 from edgeturn.relay.configuration import Configuration
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 import pytest
 
-from edgeturn import __version__
+from edgeturn import __version__, seam
 from edgeturn.cli import place
 from edgeturn.cli.root import COMMANDS, edgeturn
+from edgeturn.command import place as place_of_both
 from tests.blackbox.relay import ROOT
 from tests.cli.conftest import Call
 
@@ -59,7 +60,7 @@ def test_a_wrong_word_is_usage(call: Call) -> None:
 @pytest.mark.parametrize(
     ("openwrt", "system", "root", "expected"),
     [
-        (True, True, True, "openwrt.conf"),
+        (True, True, True, "config/edgeturn"),
         (False, True, False, "system.conf"),
         (False, False, True, "system.conf"),
         (False, False, False, ".config/edgeturn/edgeturn.conf"),
@@ -68,13 +69,13 @@ def test_a_wrong_word_is_usage(call: Call) -> None:
 def test_the_default_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, openwrt: bool, system: bool, root: bool, expected: str
 ) -> None:
-    release, system_file = tmp_path / "openwrt_release", tmp_path / "system.conf"
-    for file, exists in ((release, openwrt), (system_file, system)):
-        if exists:
-            file.touch()
-    monkeypatch.setattr(place, "OPENWRT_RELEASE", release)
-    monkeypatch.setattr(place, "OPENWRT_FILE", tmp_path / "openwrt.conf")
-    monkeypatch.setattr(place, "SYSTEM_FILE", system_file)
-    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    folder, system_file = tmp_path / "config", tmp_path / "system.conf"
+    if openwrt:
+        folder.mkdir()
+    if system:
+        system_file.touch()
+    monkeypatch.setattr(place_of_both, "OPENWRT_FOLDER", str(folder))
+    monkeypatch.setattr(place_of_both, "SYSTEM_FILE", str(system_file))
+    monkeypatch.setattr(seam, "user_id", lambda: 0 if root else 1000)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert place.default_file() == tmp_path / expected

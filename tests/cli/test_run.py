@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeturn.cli import identity, obstacles
+from edgeturn.cli import obstacles
+from edgeturn.command import identity
 from edgeturn.protocol import address
 from edgeturn.relay import listeners
 from tests.blackbox import certificates
@@ -188,7 +189,7 @@ def test_a_busy_default_port_is_told_after_the_new_file(
 
     file = tmp_path / "edgeturn.conf"
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setattr(identity, "control_path", lambda file: tmp_path / "control.sock")
+    monkeypatch.setattr(identity, "control_path", lambda file: f"{tmp_path}/control.sock")
     monkeypatch.setattr(listeners, "open_at", refuse)
     said = call("run", "-c", str(file), code=1)
     assert f"Made {file} " in said and "address already in use" in said

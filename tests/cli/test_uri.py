@@ -12,6 +12,7 @@ import pytest
 
 from edgeturn.cli import resolve, uri
 from edgeturn.cli.failure import Failure, Wrong
+from edgeturn.command import ice
 from edgeturn.protocol import address
 from edgeturn.protocol.listener import DTLS, TCP, TLS, UDP
 from edgeturn.relay import options
@@ -64,7 +65,7 @@ def test_what_is_no_uri_is_said(text: str, said: str) -> None:
 
 @pytest.mark.parametrize("transport", [UDP, TCP, TLS, DTLS])
 def test_what_is_written_is_read_again(transport: str) -> None:
-    assert uri.parse(uri.form(True, "[::1]", 3478, transport)) == uri.Uri(
+    assert uri.parse(ice.form(True, "[::1]", 3478, transport)) == uri.Uri(
         "turns" if transport in (TLS, DTLS) else "turn", "::1", 3478, transport
     )
 

@@ -1,18 +1,18 @@
-"""Editing a configuration as text: what isn't meant stays as it is, byte for byte.
+"""Editing a UCI file as text: comments, order, quotes and line ends stay, and the rest of the file with them.
 
 Rule 1: an edit is a new text; writing it is somebody else's business, and so is whether it makes sense.
 Rule 2: a value is replaced in its line; a new line looks like its neighbours; added and removed leaves no trace.
 """
 
-import re
-from collections.abc import Sequence
-
-from edgeturn.cli.failure import Wrong
+from edgeturn.command.failure import Wrong
 from edgeturn.relay import uci
-from edgeturn.relay.uci import Entry, Section
 
-_WORD = r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+"""
-_ENTRY = re.compile(rf"(?P<head>\s*(?P<keyword>{_WORD})\s+)(?P<name>{_WORD})(?P<gap>\s+)(?P<value>{_WORD})(?P<rest>.*)", re.DOTALL)  # fmt: skip  # noqa: E501
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeturn.relay.uci import Entry, Section
+
 _RELAY = "config relay 'main'"
 
 
@@ -29,14 +29,17 @@ class Document:
         """Return the text as it is now."""
         return "".join(self._lines)
 
-    def entries(self, name: str) -> list[Entry]:
+    def entries(self, name: str) -> "list[Entry]":
         """Return what the relay section has of an option."""
         relay = self._relay()
         return [entry for entry in relay.entries if entry.name == name] if relay else []
 
-    def section(self, kind: str, name: str) -> Section | None:
-        """Return a section by type and name."""
-        return next((each for each in self.sections if (each.kind, each.name) == (kind, name)), None)
+    def section(self, kind: str, name: str) -> "Section | None":
+        """Return a section by type and what it's about."""
+        for each in self.sections:
+            if (each.kind, each.title()) == (kind, name):
+                return each
+        return None
 
     def set(self, name: str, value: str) -> None:
         """Give an option of the relay a value."""
@@ -44,43 +47,49 @@ class Document:
         if not found:
             self._insert("option", name, value)
             return
-        line = found[-1].line
-        match = self._match(line)
-        self._put(line, match["head"] + match["name"] + match["gap"] + uci.quote(_one_line(value)) + match["rest"])
+        number = found[-1].line
+        line = self._lines[number - 1]
+        start, end = self._places(number)[2]
+        self._lines[number - 1] = line[:start] + uci.quote(_one_line(value)) + line[end:]
+        self._read(self.text)
 
     def add(self, name: str, value: str, first: bool = False) -> None:
         """Add a value to a list of the relay, behind or in front of the others."""
         self._insert("list", name, value, first)
 
-    def set_list(self, name: str, values: Sequence[str]) -> None:
+    def set_list(self, name: str, values: "Sequence[str]") -> None:
         """Give a list of the relay these values instead of those that it has."""
         old = self.entries(name)
         for value in values:
             self.add(name, value)  # behind the old ones, whose lines stay where they are
         self.remove(old)
 
-    def remove(self, entries: list[Entry]) -> None:
+    def remove(self, entries: "list[Entry]") -> None:
         """Remove entries with their lines."""
         gone = {entry.line for entry in entries}
-        self._read("".join(line for number, line in enumerate(self._lines, 1) if number not in gone))
+        self._read("".join([line for number, line in enumerate(self._lines, 1) if number not in gone]))
 
-    def add_section(self, kind: str, name: str, options: list[tuple[str, str]]) -> None:
-        """Add a section at the end."""
-        added = [f"config {kind} {uci.quote(_one_line(name))}"]
+    def add_section(self, kind: str, name: str, options: "list[tuple[str, str]]") -> None:
+        """Add a section at the end; what can't be its name on OpenWrt is its option `name`."""
+        added = [f"config {kind} {uci.quote(_one_line(name))}"] if uci.is_name(name) else [f"config {kind}"]
+        options = options if uci.is_name(name) else [("name", name)] + options
         added += [f"\toption {option} {uci.quote(_one_line(value))}" for option, value in options]
         end = self._ending()
         gap = end if self.text else ""
-        self._read(self._whole() + gap + "".join(line + end for line in added))
+        self._read(self._whole() + gap + "".join([line + end for line in added]))
 
-    def remove_section(self, section: Section) -> None:
+    def remove_section(self, section: "Section") -> None:
         """Remove a section, and the empty line in front of it."""
         start = section.line - 1
         if start and not self._lines[start - 1].strip():
             start -= 1
         self._read("".join(self._lines[:start] + self._lines[section.end :]))
 
-    def _relay(self) -> Section | None:
-        return next((section for section in self.sections if section.kind == "relay"), None)
+    def _relay(self) -> "Section | None":
+        for section in self.sections:
+            if section.kind == "relay":
+                return section
+        return None
 
     def _insert(self, keyword: str, name: str, value: str, first: bool = False) -> None:
         relay = self._relay()
@@ -90,26 +99,24 @@ class Document:
             assert relay is not None
         alike = [entry for entry in relay.entries if entry.name == name]
         model = alike or [entry for entry in relay.entries if entry.is_list == (keyword == "list")]
-        head = self._match(model[-1].line)["head"] if model else f"\t{keyword} "
+        head = f"\t{keyword} "
+        if model:
+            line = model[-1].line
+            head = self._lines[line - 1][: self._places(line)[1][0]]
         at = alike[0].line - 1 if alike and first else alike[-1].line if alike else relay.end
-        line = f"{head}{name} {uci.quote(_one_line(value))}{self._ending()}"
         lines = _split(self._whole())
-        self._read("".join([*lines[:at], line, *lines[at:]]))
+        lines.insert(at, f"{head}{name} {uci.quote(_one_line(value))}{self._ending()}")
+        self._read("".join(lines))
 
-    def _put(self, number: int, line: str) -> None:
-        self._lines[number - 1] = line
-        self._read(self.text)
-
-    def _match(self, number: int) -> re.Match[str]:
-        found = _ENTRY.fullmatch(self._lines[number - 1])
-        assert found is not None, "uci.parse has read it"
-        return found
+    def _places(self, number: int) -> "list[tuple[int, int]]":
+        """Return where the words of a line begin and end."""
+        return [(start, end) for _, start, end in uci.pieces(self._lines[number - 1].rstrip("\n"))]
 
     def _read(self, text: str) -> None:
         try:
             self.sections = uci.parse(text, self._file)
         except uci.ConfigError as error:
-            raise Wrong(f"{error}; correct that by hand first.") from None
+            raise Wrong(f"{error}; correct that by hand first.")
         self._lines = _split(text)
 
     def _ending(self) -> str:
@@ -127,6 +134,7 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _split(text: str) -> list[str]:
+def _split(text: str) -> "list[str]":
     """Return the lines as uci.parse counts them, with their ends."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
+    lines = text.split("\n")
+    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])

@@ -1,0 +1,120 @@
+"""`edgeturn service` without a machine that systemd runs: the unit as text, its figure, and what is said elsewhere."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgeturn.cli import service_machine, service_unit
+from edgeturn.cli.failure import Failure
+from edgeturn.cli.service_unit import Places
+from edgeturn.relay import plan
+from edgeturn.relay.configuration import Configuration
+from tests.cli.conftest import Call
+
+GOAL = 2.0
+FILE = Path("/etc/edgeturn/edgeturn.conf")
+PLACES = Places("/usr/bin/python3", "/usr/lib/python3/dist-packages")
+
+
+def unit(*entries: str, firewall: bool = False) -> list[str]:
+    text = "config relay 'main'\n\toption realm 'example.org'\n" + "".join(f"\t{entry}\n" for entry in entries)
+    return service_unit.text(Configuration(text, str(FILE)), FILE, firewall, PLACES).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("entries", "there", "not_there"),
+    [
+        ((), ["CapabilityBoundingSet=", "PrivateUsers=yes", "MemoryDenyWriteExecute=yes"], []),
+        (("list listen '0.0.0.0:443'",), ["CapabilityBoundingSet=CAP_NET_BIND_SERVICE"], ["PrivateUsers=yes"]),
+        (("option kernel 'off'",), [], ["SystemCallFilter=bpf"]),
+        (
+            ("option discovery '1'",),
+            ["ExecStartPre=+-/usr/bin/python3 -P -m edgeturn discovery attach -c /etc/edgeturn/edgeturn.conf"],
+            [],
+        ),
+        (("option control '/run/other/socket'",), ["RuntimeDirectory=other"], ["RuntimeDirectory=edgeturn"]),
+        (("option control '/srv/my relay/socket'",), ['ReadWritePaths="/srv/my relay"'], ["RuntimeDirectory=edgeturn"]),
+        (("option certificate '/home/me/a.crt'", "option key '/home/me/a.key'"), ["ProtectHome=read-only"], []),
+        (
+            ("option certificate '/a.crt'", "option key '/a.key'", "option dtls '1'"),
+            ["ExecStart=/usr/bin/python3 -P -m edgeturn.relay -c /etc/edgeturn/edgeturn.conf"],
+            ["MemoryDenyWriteExecute=yes"],
+        ),
+    ],
+)
+def test_the_unit_follows_the_configuration(entries: tuple[str, ...], there: list[str], not_there: list[str]) -> None:
+    lines = unit(*entries)
+    assert [line for line in there if line not in lines] == []
+    assert [line for line in not_there if line in lines] == []
+
+
+def test_a_right_to_change_the_firewall_is_asked_for() -> None:
+    assert "AmbientCapabilities=CAP_NET_ADMIN" in unit(firewall=True)
+
+
+def test_it_may_open_as_many_files_as_it_needs() -> None:
+    settings = Configuration("config relay 'main'\n\toption realm 'a'\n\toption max_allocations '4000'\n", str(FILE))
+    limits = settings.limits()
+    wanted = plan.open_files(limits, 2) + plan.held_files(limits, 2)
+    assert wanted > 16000 and f"LimitNOFILE={wanted}" in unit("option max_allocations '4000'")
+
+
+def test_a_path_with_signs_of_its_own_stays_one_word() -> None:
+    settings = Configuration("config relay 'main'\n\toption realm 'a'\n", "x")
+    text = service_unit.text(settings, Path("/etc/a b/100%/$c.conf"), False, PLACES)
+    assert '-m edgeturn.relay -c "/etc/a b/100%%/$$c.conf"\n' in text
+    assert "ConditionPathExists=/etc/a b/100%%/$c.conf\n" in text
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (package systemd)")
+@pytest.mark.parametrize("entries", [(), ("list listen '0.0.0.0:443'",), ("option kernel 'off'",)])
+def test_systemd_finds_nothing_wrong_and_little_exposed(tmp_path: Path, entries: tuple[str, ...]) -> None:
+    text = "\n".join(unit(*entries)) + "\n"
+    exposure = service_machine.exposure(text)
+    assert exposure is not None and exposure <= GOAL
+    file = tmp_path / service_unit.NAME
+    file.write_text(text)
+    done = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_printing_it_needs_no_systemd_and_changes_nothing(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "edgeturn.conf"
+    said = call("service", "install", "--print", "-c", str(file))
+    assert f"-m edgeturn.relay -c {file}\n" in said and not file.exists()
+
+
+def test_where_systemd_does_not_run_it_says_what_else(
+    call: Call, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_machine, "BOOTED", tmp_path / "nothing")
+    for words in (("install",), ("install", "--dry-run"), ("uninstall",), ("status",)):
+        said = call("service", *words, "-c", str(file), code=1)
+        assert said.startswith("Error: systemd doesn't run this machine") and "OpenWrt" in said
+        assert len(said.splitlines()) == 1
+
+
+def test_others_than_root_are_told_so(call: Call, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_machine, "BOOTED", tmp_path)
+    monkeypatch.setattr(service_machine, "UNIT", tmp_path / "unit")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "needs root" in call("service", "install", "-c", str(file), code=1)
+
+
+def test_what_others_may_change_is_not_run_as_root(tmp_path: Path) -> None:
+    open_to_all = tmp_path / "packages"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    with pytest.raises(Failure) as raised:
+        service_machine.check_places(Places("/usr/bin/python3", str(open_to_all)))
+    assert str(open_to_all) in raised.value.message and "pipx install --global edgeturn" in raised.value.message
+    if os.geteuid() == 0:
+        open_to_all.chmod(0o755)
+        service_machine.check_places(Places("/usr/bin/python3", str(open_to_all)))
+        os.chown(open_to_all, 65534, 65534)
+        with pytest.raises(Failure):
+            service_machine.check_places(Places("/usr/bin/python3", str(open_to_all)))
