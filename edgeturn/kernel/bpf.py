@@ -7,9 +7,10 @@ Rule 3: a failed call is an OSError with the kernel's number; only "not there" i
 Source: linux/bpf.h, union bpf_attr; bpf(2).
 """
 
+from errno import EADDRINUSE
 from struct import pack, unpack_from
 
-from edgeturn.seam import bpf, memory_address
+from edgeturn.seam import bpf, call, memory_address
 
 HASH, ARRAY, PERCPU_ARRAY, DEVMAP_HASH = 1, 2, 6, 25  # enum bpf_map_type
 PER_CPU = (5, PERCPU_ARRAY, 10, 21)
@@ -17,6 +18,8 @@ NAME_SIZE = 16  # BPF_OBJ_NAME_LEN, with a zero at the end
 EPERM, ENOENT = 1, 2
 
 _CREATE, _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY, _PIN, _OPEN, _INFORMATION = 0, 1, 2, 3, 4, 6, 7, 15  # enum bpf_cmd
+_LOCKED_MEMORY = 9 if EADDRINUSE == 125 else 8  # RLIMIT_MEMLOCK; on MIPS the other
+_NO_LIMIT = b"\xff" * 16  # struct rlimit
 _ELEMENT = "I4xQQQ"  # file, key, value or next key, flags
 _POSSIBLE = "/sys/devices/system/cpu/possible"
 
@@ -148,12 +151,27 @@ def charge(command: int, attributes: bytearray) -> int:
 def _lift_limit() -> bool:
     """Lift the limit of locked memory and return whether that changed something."""
     try:
-        import resource  # not on MicroPython, which creates nothing
-
+        import resource  # not on MicroPython
+    except ImportError:
+        return _lift_by_call()
+    try:
         if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
             return False
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    except (ImportError, OSError, ValueError):
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _lift_by_call() -> bool:
+    """Lift the limit through the C library; where a limit has half the size, only the first half is looked at."""
+    limits = bytearray(len(_NO_LIMIT))
+    try:
+        call("getrlimit", _LOCKED_MEMORY, limits)
+        if limits == _NO_LIMIT:
+            return False
+        call("setrlimit", _LOCKED_MEMORY, _NO_LIMIT)
+    except OSError:
         return False
     return True
 

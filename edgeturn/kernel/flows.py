@@ -139,8 +139,12 @@ def read_counter(data: bytes) -> "tuple[int, int, int]":
 
 def read_tally(data: bytes) -> "tuple[int, int]":
     """Return packets and bytes, summed up over CPUs."""
-    numbers = unpack(f"{len(data) // 8}Q", data)
-    return sum(numbers[::2]), sum(numbers[1::2])
+    packets = size = 0
+    for at in range(0, len(data), TALLY_SIZE):
+        more, more_bytes = unpack_from("QQ", data, at)
+        packets += more
+        size += more_bytes
+    return packets, size
 
 
 class Hook:

@@ -6,6 +6,7 @@ Rule 3: a map that is too small for its limits gives way to a larger one with al
 """
 
 import os
+from errno import EOPNOTSUPP
 
 from edgeturn.kernel import bpf, flows
 from edgeturn.kernel.bpf import Map
@@ -32,7 +33,8 @@ TABLE = (
 NAMES = tuple([row[0] for row in TABLE])
 RELAYS = ("flows", "counters", "budgets", "ports")  # what the relay writes, and its user may
 _COPIED = ("flows", "budgets")  # a larger map takes these over; counters of flows that are live begin anew
-_EINVAL, _EOPNOTSUPP = 22, 95
+FILE_SYSTEM = "bpf"
+_EINVAL = 22
 
 
 def instance(control: str) -> str:
@@ -77,6 +79,12 @@ class Maps:
         for name in opened:
             setattr(self, name, opened[name])
 
+    def __enter__(self) -> "Maps":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close them all; pins and programs keep them."""
         _close(self.by_name)
@@ -99,9 +107,11 @@ def open_all(folder: str, names: "tuple[str, ...]" = NAMES) -> Maps:
 
 def create_all(folder: str, limits: "Limits") -> Maps:
     """Open a relay's maps, and create and pin those that aren't there or are of another size."""
-    if not _keeps_pins(folder):
-        raise OSError(_EOPNOTSUPP, f"{folder} isn't in a BPF file system: mount -t bpf bpf /sys/fs/bpf")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    from edgeturn.kernel import mounts  # here, for the relay creates none
+
+    if mounts.mount_of(folder).kind != FILE_SYSTEM:
+        raise OSError(EOPNOTSUPP, f"{folder} isn't in a BPF file system: mount -t bpf bpf /sys/fs/bpf")
+    mounts.make(folder, 0o700)
     opened: dict[str, Map] = {}
     entries = sizes(limits)
     try:
@@ -115,25 +125,16 @@ def create_all(folder: str, limits: "Limits") -> Maps:
 
 def remove_all(folder: str) -> None:
     """Remove a relay's pins and their folder; what is attached keeps its maps until it is detached."""
+    remove_pins(folder)
+    os.rmdir(folder)
+
+
+def remove_pins(folder: str) -> None:
+    """Remove a relay's pins."""
     found = os.listdir(folder)
     for name in NAMES:
         if name in found:
             os.remove(f"{folder}/{name}")
-    os.rmdir(folder)
-
-
-def _keeps_pins(folder: str) -> bool:
-    """Say whether a folder is, or would be, in a BPF file system."""
-    folder = os.path.abspath(folder)
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    device = os.stat(folder).st_dev
-    with open("/proc/self/mountinfo") as stream:
-        for line in stream:
-            mount, _, kind = line.partition(" - ")
-            if mount.split(" ")[2] == f"{os.major(device)}:{os.minor(device)}":
-                return kind.startswith("bpf ")
-    return False
 
 
 def _create(path: str, name: str, wanted: "tuple[int, int, int, int]") -> Map:

@@ -1,19 +1,20 @@
 """What the tests of attaching share: a router with a relay's configuration, programs of others, a look at it all."""
 
+import os
 import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from struct import pack
-from typing import Any
 
 from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
 from edgeturn.kernel import bpf, flows, maps
-from edgeturn.kernel.attaching import attachment, gro, inspection, survey, xdp
+from edgeturn.kernel.attaching import attachment, survey, xdp
 from edgeturn.kernel.attaching.attachment import Row
 from edgeturn.kernel.bpf import index
+from edgeturn.kernel.direct import gro, inspection
+from edgeturn.kernel.direct.netlink import Netlink
 from edgeturn.relay.configuration import Configuration
 from edgeturn.seam import crc32, memory_address
 from tests.blackbox.client import pack as pack_address
@@ -25,6 +26,7 @@ BOTH = {"lan tc": "proven", "wan tc": "proven"}
 ALL = {**BOTH, "lan xdp": "proven", "wan xdp": "proven"}
 PASS = {SCHED_CLS: -1, XDP: 2}  # TC_ACT_UNSPEC, XDP_PASS
 _LOAD = 5  # enum bpf_cmd
+_NEW_FILTER = 44  # RTM_NEWTFILTER
 FORWARDING = ("ipv4/conf/{}/forwarding", "ipv6/conf/{}/forwarding")
 
 
@@ -45,9 +47,14 @@ class Site:
     @property
     def settings(self) -> Configuration:
         """Return the configuration; a tool reads it anew each time."""
+        return Configuration(self.settings_text, "test")
+
+    @property
+    def settings_text(self) -> str:
+        """Return what stands in the configuration's file."""
         own = (f"option kernel_pins '{self.pins}'", f"option control '{self.control}'")
         here = ("list listen 192.0.2.1", "list listen 2001:db8:1::1", "list relay_address 198.51.100.1")
-        return Configuration("\n".join(["config relay", *own, *here, *self.lines]), "test")
+        return "\n".join(["config relay", *own, *here, *self.lines])
 
     @property
     def name(self) -> str:
@@ -68,7 +75,7 @@ class Site:
 
     def inspect(self) -> inspection.Inspection:
         with self.node.entered():
-            found = inspection.inspect(self.folder)
+            found = inspection.inspect(str(self.folder))
         assert found is not None
         return found
 
@@ -82,26 +89,17 @@ def told(rows: list[Row]) -> dict[str, str]:
     }
 
 
-class Refusing:
-    """Netlink that refuses what changes filters, with an error of the kernel."""
+class Refusing(Netlink):
+    """Netlink that refuses what sets a filter, with an error of the kernel."""
 
     def __init__(self, number: int) -> None:
+        super().__init__()
         self._number = number
-        self._netlink = IPRoute()
 
-    def __enter__(self) -> "Refusing":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._netlink.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._netlink, name)
-
-    def tc(self, command: str, kind: str, *others: object, **more: object) -> object:
-        if kind == "bpf" and command != "del-filter":
-            raise NetlinkError(self._number, "refused")
-        return self._netlink.tc(command, kind, *others, **more)
+    def change(self, kind: int, flags: int, body: bytes) -> None:
+        if kind == _NEW_FILTER:
+            raise OSError(self._number, os.strerror(self._number))
+        super().change(kind, flags, body)
 
 
 def look(node: Node, *devices: str) -> dict[str, str]:
@@ -147,7 +145,7 @@ def add_filter(node: Node, device: str, priority: int, handle: int, name: str, a
 def add_xdp(node: Node, device: str) -> int:
     """Put another's XDP program on an interface; return its number."""
     file = load_trivial(XDP)
-    with node.entered(), IPRoute() as netlink:
+    with node.entered(), Netlink() as netlink:
         xdp.attach(netlink, socket.if_nametoindex(device), file, 0)
     bpf.close(file)
     return xdp_program(node, device)

@@ -22,8 +22,7 @@ from pathlib import Path
 from random import Random
 from struct import pack, unpack
 
-from edgeturn.kernel import flows, maps
-from edgeturn.kernel.attaching import loader
+from edgeturn.kernel import flows, loader, maps
 from edgeturn.kernel.bpf import Map, index
 from edgeturn.protocol.limits import Limits
 from tests.kernel import hostile

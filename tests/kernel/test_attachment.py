@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeturn.kernel import flows, maps
-from edgeturn.kernel.attaching import attachment, hooks, pins
-from edgeturn.kernel.attaching.hooks import Unattachable
+from edgeturn.kernel import flows, hooks, maps, pins
+from edgeturn.kernel.attaching import attachment
+from edgeturn.kernel.hooks import Unattachable
 from edgeturn.relay.passwd import find_user
 from tests.kernel.attaching import (
     ALL,
@@ -211,7 +211,7 @@ def test_pins_of_others_keep_the_file_system(site: Site, tmp_path: Path) -> None
         assert [each.name for each in site.pins.iterdir() if not each.name.endswith(".debug")] == ["of another"]
     finally:
         (site.pins / "of another").rmdir()
-        pins.clear(site.pins)
+        pins.clear(str(site.pins))
     assert not site.pins.exists()
 
 

@@ -9,11 +9,11 @@ Each test has a router of its own, and looks at it before and after.
 import re
 from dataclasses import replace
 
-from pyroute2 import IPRoute
-
-from edgeturn.kernel import flows, maps
-from edgeturn.kernel.attaching import attachment, gro, hooks, inspection, interfaces, probe, survey
+from edgeturn.kernel import flows, hooks, maps
+from edgeturn.kernel.attaching import attachment, probe, survey
 from edgeturn.kernel.bpf import index
+from edgeturn.kernel.direct import gro, inspection, interfaces
+from edgeturn.kernel.direct.netlink import Netlink
 from edgeturn.protocol.address import IPV4, IPV6
 from tests.kernel.attaching import (
     BOTH,
@@ -164,14 +164,14 @@ def test_what_is_amiss_is_found(site: Site) -> None:
 
 
 def test_nothing_is_pinned_before_attaching(site: Site) -> None:
-    assert inspection.inspect(site.folder) is None
+    assert inspection.inspect(str(site.folder)) is None
 
 
 def test_neighbours_are_those_of_the_interface(site: Site) -> None:
     site.node.ip("route", "add", "203.0.113.9/32", "dev", "wan")
     site.node.ip("route", "add", "203.0.113.0/25", "via", "198.51.100.77")
-    with site.node.entered(), IPRoute() as netlink:
-        (wan,) = interfaces.named(netlink, ["wan"])
+    with site.node.entered(), Netlink() as netlink:
+        (wan,) = interfaces.named(netlink, ("wan",))
         known = probe.neighbours(netlink, wan)
     assert set(known.ipv4) == {"198.51.100.11", "203.0.113.9", "198.51.100.77"} and known.own == "198.51.100.1"
     assert "2001:db8:2::11" in known.ipv6 and not re.search("192.0.2|2001:db8:1", str(known))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeturn.kernel.attaching import elf
-from edgeturn.kernel.attaching.elf import BadObject
+from edgeturn.kernel import elf
+from edgeturn.kernel.elf import BadObject
 from tests.kernel.objects import BEGIN, THREE, compile_text
 from tools.program import COMPILER, TARGETS
 

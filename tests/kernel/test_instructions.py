@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeturn.kernel.attaching import elf
+from edgeturn.kernel import elf
 
-FOLDER = Path(elf.__file__).parents[1] / "program"
+FOLDER = Path(elf.__file__).parent / "program"
 OBJECTS = ("program.bpfel.o", "program.bpfeb.o")
 SECTIONS = ("probe", "tc", "xdp")
 MOST_INSTRUCTIONS = 4096  # what Linux before 5.2 takes, and what a router's cache likes

@@ -14,11 +14,10 @@ Which interfaces a relay attaches to, on a router with one of each kind:
 from collections.abc import Iterator
 
 import pytest
-from pyroute2 import IPRoute
 
-from edgeturn.kernel.attaching import interfaces
-from edgeturn.kernel.attaching.hooks import Unattachable
-from edgeturn.kernel.attaching.interfaces import Links
+from edgeturn.kernel.direct import interfaces
+from edgeturn.kernel.direct.netlink import Netlink
+from edgeturn.kernel.hooks import Unattachable
 from edgeturn.protocol.address import IPV4, IPV6
 from edgeturn.relay.configuration import Configuration
 from tests.kernel.lab.topology import Node, Topology, address, cable
@@ -77,7 +76,7 @@ def configured(*lines: str) -> Configuration:
 
 
 def found(node: Node, *lines: str) -> list[str]:
-    with node.entered(), IPRoute() as netlink:
+    with node.entered(), Netlink() as netlink:
         return sorted(link.name for link in interfaces.find(netlink, configured(*lines)))
 
 
@@ -141,28 +140,28 @@ def test_all_ways_out_of_several_wans_are_taken(router: Node) -> None:
     ],
 )
 def test_named_interfaces_that_cannot_be_attached_to_are_explained(router: Node, name: str, said: str) -> None:
-    with router.entered(), IPRoute() as netlink, pytest.raises(Unattachable, match=said):
-        interfaces.named(netlink, ["wan", name])
+    with router.entered(), Netlink() as netlink, pytest.raises(Unattachable, match=said):
+        interfaces.named(netlink, ("wan", name))
 
 
 def test_what_is_switched_off_is_left_out_and_named(router: Node) -> None:
     lines = on("10.8.8.1", "198.51.100.1")
     assert "asleep" not in found(router, *lines)
-    with router.entered(), IPRoute() as netlink:
+    with router.entered(), Netlink() as netlink:
         assert interfaces.asleep(netlink, configured(*lines)) == ["asleep"]
         assert interfaces.asleep(netlink, configured(*on("192.0.2.200", "198.51.100.1"))) == []
 
 
 def test_what_the_program_needs_to_know_of_an_interface(router: Node) -> None:
     links = read(router)
-    assert {name: links[name].header_size for name in ("wan", "br0", "tun0")} == {"wan": 14, "br0": 14, "tun0": 0}
+    assert {name: links[name].header_size() for name in ("wan", "br0", "tun0")} == {"wan": 14, "br0": 14, "tun0": 0}
     assert {name: links[name].has_carrier for name in ("wan", "tun0")} == {"wan": True, "tun0": False}
     assert links["lan1"].master == links["br0"].number and not links["wan"].master
 
 
 def test_the_ports_of_a_bridge_receive_its_packets(router: Node) -> None:
     links = read(router)
-    by_number: Links = {link.number: link for link in links.values()}
+    by_number: dict[int, interfaces.Link] = {link.number: link for link in links.values()}
     below = {name: {each.name for each in interfaces.receivers(by_number, links[name])} for name in ("br0", "wan")}
     assert below == {"br0": {"br0", "lan1", "lan2"}, "wan": {"wan"}}
 
@@ -171,7 +170,7 @@ def test_what_a_stacked_device_stands_on_receives_its_packets(router: Node) -> N
     router.ip("link", "add", "link", "wan", "name", "above", "type", "macvlan")
     try:
         links = read(router)
-        by_number: Links = {link.number: link for link in links.values()}
+        by_number: dict[int, interfaces.Link] = {link.number: link for link in links.values()}
         assert {each.name for each in interfaces.receivers(by_number, links["above"])} == {"above", "wan"}
     finally:
         router.ip("link", "delete", "above")
@@ -187,7 +186,7 @@ def test_a_vlan_is_chosen_for_itself(router: Node) -> None:
         address(router, "wan.7", "10.7.7.1/24")
         assert "wan.7" in found(router, "list listen 10.7.7.1", "list relay_address 10.7.7.1")
         links = read(router)
-        by_number: Links = {link.number: link for link in links.values()}
+        by_number: dict[int, interfaces.Link] = {link.number: link for link in links.values()}
         assert {each.name for each in interfaces.receivers(by_number, links["wan.7"])} == {"wan.7", "wan"}
     finally:
         router.ip("link", "delete", "wan.7")
@@ -222,5 +221,5 @@ def test_the_families_of_a_relay_are_those_of_its_addresses(
 
 
 def read(node: Node) -> dict[str, interfaces.Link]:
-    with node.entered(), IPRoute() as netlink:
+    with node.entered(), Netlink() as netlink:
         return {link.name: link for link in interfaces.read(netlink).values()}

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from edgeturn.kernel.attaching import alone, filters, forwarding, gro, xdp
+from edgeturn.kernel.attaching import xdp
+from edgeturn.kernel.direct import filters, forwarding, gro
+from edgeturn.kernel.direct.alone import Alone
 from tests.kernel.attaching import ALL, Site, look, set_fraglists
 from tests.kernel.lab.topology import forward
 
@@ -59,11 +61,11 @@ def test_one_waits_for_the_other() -> None:
     order = []
 
     def second() -> None:
-        with alone.alone():
+        with Alone():
             order.append("second")
 
     other = threading.Thread(target=second)
-    with alone.alone():
+    with Alone():
         other.start()
         other.join(0.2)
         order.append("first")

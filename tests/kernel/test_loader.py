@@ -11,10 +11,9 @@ from typing import Literal
 
 import pytest
 
-from edgeturn.kernel import bpf, flows, maps
-from edgeturn.kernel.attaching import elf, loader
-from edgeturn.kernel.attaching.loader import LoadError
+from edgeturn.kernel import bpf, elf, flows, loader, maps
 from edgeturn.kernel.bpf import index
+from edgeturn.kernel.loader import LoadError
 from edgeturn.kernel.maps import Maps
 from edgeturn.protocol.limits import Limits
 from tests.kernel.objects import COUNT, THREE, compile_text
@@ -216,7 +215,7 @@ def test_refusals_without_a_word_of_the_verifier(
     number: int, words: str, opened: Maps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(command: int, attributes: bytearray) -> int:
-        raise OSError(number, "no")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(bpf, "bpf", refuse)
     assert str(refusal(COUNT, tmp_path, opened)) == f"the kernel refuses the program 'tc': {words}"
@@ -232,7 +231,7 @@ def test_a_signal_does_not_end_it(
         nonlocal calls
         calls += 1
         if calls <= times:
-            raise OSError(errno.EAGAIN, "a signal")
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return int(real(command, attributes))
 
     monkeypatch.setattr(bpf, "bpf", interrupt)
@@ -247,7 +246,7 @@ import os, sys
 from pathlib import Path
 from types import SimpleNamespace
 from edgeturn import seam
-from edgeturn.kernel.attaching import elf, loader
+from edgeturn.kernel import elf, loader
 found = loader.read_object(Path(sys.argv[1]))
 seam.memory_address(bytearray(1))
 os.setgroups([])

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeturn.kernel import maps
-from edgeturn.kernel.attaching import elf, loader
+from edgeturn.kernel import elf, loader, maps
 from edgeturn.kernel.maps import Maps
 from edgeturn.protocol.limits import Limits
 from tools import program

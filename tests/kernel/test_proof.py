@@ -16,9 +16,10 @@ from struct import pack
 
 import pytest
 
-from edgeturn.kernel import flows, maps
-from edgeturn.kernel.attaching import attachment, loader, xdp
-from edgeturn.kernel.attaching.loader import LoadError
+from edgeturn.kernel import flows, loader, maps
+from edgeturn.kernel.attaching import attachment, xdp
+from edgeturn.kernel.direct import attachment as direct
+from edgeturn.kernel.loader import LoadError
 from tests.kernel.attaching import (
     ALL,
     BOTH,
@@ -138,13 +139,13 @@ def test_a_kernel_that_announces_nothing_is_asked_by_trying(site: Site, monkeypa
 @pytest.mark.parametrize("number", [2, 95])
 def test_a_kernel_without_clsact_or_cls_bpf_is_told(site: Site, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     before = look(site.node, "lan", "wan")
-    monkeypatch.setattr(attachment, "IPRoute", lambda: Refusing(number))
+    monkeypatch.setattr(direct, "Netlink", lambda: Refusing(number))
     assert site.attach("tc") == {"lan tc": "kernel", "wan tc": "kernel"}
     assert look(site.node, "lan", "wan") == before
 
 
 def test_what_netlink_refuses_is_an_error_of_the_system(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attachment, "IPRoute", lambda: Refusing(1))
+    monkeypatch.setattr(direct, "Netlink", lambda: Refusing(1))
     with pytest.raises(PermissionError):
         site.attach("tc")
 

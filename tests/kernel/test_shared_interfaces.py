@@ -9,10 +9,11 @@ Each test has a router of its own, and looks at it before and after.
 import socket
 
 import pytest
-from pyroute2 import IPRoute
 
 from edgeturn.kernel import bpf
-from edgeturn.kernel.attaching import filters, xdp
+from edgeturn.kernel.attaching import xdp
+from edgeturn.kernel.direct import filters
+from edgeturn.kernel.direct.netlink import Netlink
 from tests.kernel.attaching import (
     BOTH,
     Site,
@@ -102,7 +103,7 @@ def test_xdp_of_others_stays(site: Site) -> None:
 def test_xdp_that_another_put_in_our_place_stays(site: Site) -> None:
     site.attach("xdp")
     file = load_trivial(6)
-    with site.node.entered(), IPRoute() as netlink:
+    with site.node.entered(), Netlink() as netlink:
         number = socket.if_nametoindex("lan")
         xdp.attach(netlink, number, file, xdp.program(netlink, number))
     bpf.close(file)

@@ -23,7 +23,7 @@ from typing import Any, NoReturn, cast
 from pyroute2 import IPRoute
 
 from edgeturn.kernel import bpf
-from edgeturn.kernel.attaching.loader import LoadError, Program, load
+from edgeturn.kernel.loader import LoadError, Program, load
 from edgeturn.seam import bpf as call
 from edgeturn.seam import memory_address
 from tools.bench.lab import Interface, Lab, LabError

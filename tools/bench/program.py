@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import median
 
 from edgeturn.kernel import bpf, maps
-from edgeturn.kernel.attaching.loader import LoadError, Program, load
 from edgeturn.kernel.flows import Flow, key
+from edgeturn.kernel.loader import LoadError, Program, load
 from edgeturn.protocol import address
 from edgeturn.protocol.limits import Limits
 from tools.bench.bench import Bench, progress

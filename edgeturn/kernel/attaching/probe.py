@@ -1,31 +1,29 @@
-"""Proof that an attached program is run: drivers accept programs that they never call.
+"""Proof that an attached XDP program is run: drivers accept programs that they never call.
 
-tc: a frame of our own is put at the interface's ingress, and tc's program counts it. XDP comes before that place: there
-neighbours are asked for an answer, and the program counts ARP and ICMPv6 that come in.
+It comes before the place where edgeturn/kernel/direct/probe.py puts its frame: neighbours are asked for an answer, and
+the program counts ARP and ICMPv6 that come in.
 
 Rule 1: only what was counted after the question is a proof.
 Rule 2: what is asked is what a machine asks its neighbours anyway: ARP, neighbour solicitations, an echo to all nodes.
 
-Source: RFC 826; RFC 4861 sections 4.3 and 7.1.1; RFC 4443 section 4.1; linux/bpf.h, struct __sk_buff.
+Source: RFC 826; RFC 4861 sections 4.3 and 7.1.1; RFC 4443 section 4.1; linux/neighbour.h.
 """
 
 import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from struct import pack
-from typing import Any, NamedTuple
+from struct import pack, unpack_from
+from typing import NamedTuple
 
-from pyroute2 import IPRoute
-
-from edgeturn.kernel import flows
-from edgeturn.kernel.attaching import interfaces
-from edgeturn.kernel.attaching.interfaces import Link
-from edgeturn.kernel.attaching.loader import Program
+from edgeturn.kernel.direct import interfaces
+from edgeturn.kernel.direct.interfaces import Link, Route
+from edgeturn.kernel.direct.netlink import Netlink, attributes
+from edgeturn.protocol.address import IPV4_SIZE, format_ip
+from edgeturn.relay import network
 
 PATIENCE = 1.0  # seconds
 CARRIER_PATIENCE = 5.0  # seconds; drivers start a port anew for XDP, and a cable takes seconds to come up
-_AT_ONCE = 0.2  # seconds; the frame for tc is in the queue when the call comes back
 _ROUND = 0.01  # seconds
 _ASK_AGAIN = 0.25  # seconds
 _MOST_NEIGHBOURS = 16  # of each family
@@ -36,8 +34,7 @@ _SOLICITATION, _ECHO = 135, 128
 _ALL_NODES = "ff02::1"
 _HOPS = 255  # RFC 4861: what came from afar is no neighbour's
 _BROADCAST = b"\xff" * 6
-_PAYLOAD = 46  # bytes, of the shortest Ethernet frame
-_CONTEXT_SIZE = 256  # more than struct __sk_buff has, for the kernel wants room for all of it
+_GET_NEIGHBOUR, _NEIGHBOUR, _NEIGHBOUR_SIZE, _DESTINATION = 30, "BxxxiHBB", 12, 1  # struct ndmsg, NDA_DST
 
 
 class Neighbours(NamedTuple):
@@ -48,15 +45,7 @@ class Neighbours(NamedTuple):
     ipv6: list[str]
 
 
-def prove_filter(program: Program, interface: int, seen: Callable[[], int]) -> bool:
-    """Put a frame at the ingress of an interface and return whether it was seen; program: the loaded `probe`."""
-    before = seen()
-    frame = bytes(12) + flows.PROBE.to_bytes(2, "big") + bytes(_PAYLOAD)
-    program.test(frame, pack("III", 0, 0, interface) + bytes(_CONTEXT_SIZE - 12))  # its third field is the mark
-    return _wait(lambda: seen() != before, _AT_ONCE)
-
-
-def prove_xdp(netlink: IPRoute, links: list[Link], seen: Callable[[Link], int]) -> set[int]:
+def prove_xdp(netlink: Netlink, links: list[Link], seen: Callable[[Link], int]) -> set[int]:
     """Ask the neighbours of all interfaces at once, and return the numbers of those whose program saw an answer."""
     _wait(lambda: _all_have_carrier(netlink, links), CARRIER_PATIENCE)
     before = {link.number: seen(link) for link in links}
@@ -72,17 +61,16 @@ def prove_xdp(netlink: IPRoute, links: list[Link], seen: Callable[[Link], int]) 
     return proven
 
 
-def neighbours(netlink: IPRoute, link: Link) -> Neighbours:
+def neighbours(netlink: Netlink, link: Link) -> Neighbours:
     """Return who is known at an interface: neighbours, gateways, and what a route leads to without one."""
-    known = [
-        each.get_attr("NDA_DST")
-        for each in netlink.get_neighbours()
-        if each["ifindex"] == link.number and not each["state"] & (_FAILED | _NO_ARP)
-    ]
-    for route, number in interfaces.routes(netlink):
-        if number == link.number:
-            known.append(route.get_attr("RTA_GATEWAY") or _single(route))
-    return Neighbours(_some(known, "."), _own(netlink, link), _some(known, ":"))
+    known = []
+    for body in netlink.dump(_GET_NEIGHBOUR, bytes(_NEIGHBOUR_SIZE)):
+        _, number, state, _, _ = unpack_from(_NEIGHBOUR, body)
+        if number == link.number and not state & (_FAILED | _NO_ARP):
+            known.append(dict(attributes(body[_NEIGHBOUR_SIZE:])).get(_DESTINATION, b""))
+    leading = [route for route in interfaces.routes(netlink) if link.number in route.interfaces]
+    known += [route.gateway or _single(route) for route in leading]
+    return Neighbours(_some(known, 4), _own(link), _some(known, 16))
 
 
 def ask(link: Link, known: Neighbours) -> None:
@@ -96,7 +84,7 @@ def ask(link: Link, known: Neighbours) -> None:
 def _ask_ipv4(link: Link, known: Neighbours) -> None:
     if not known.own:
         return
-    mac, own = bytes.fromhex(link.mac.replace(":", "")), socket.inet_aton(known.own)
+    mac, own = link.mac, socket.inet_aton(known.own)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
         sock.bind((link.name, 0))
         for other in known.ipv4:
@@ -106,39 +94,33 @@ def _ask_ipv4(link: Link, known: Neighbours) -> None:
 
 def _ask_ipv6(link: Link, known: Neighbours) -> None:
     """Send an echo request to all nodes and solicit each neighbour; the kernel adds the checksum."""
-    mac = bytes.fromhex(link.mac.replace(":", ""))
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sock:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, _HOPS)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, _HOPS)
         sock.sendto(pack("!BBHHH", _ECHO, 0, 0, 0, 0), (_ALL_NODES, 0, 0, link.number))
         for other in known.ipv6:
             wanted = socket.inet_pton(socket.AF_INET6, other)
-            solicitation = pack("!BBHI16sBB6s", _SOLICITATION, 0, 0, 0, wanted, 1, 1, mac)
+            solicitation = pack("!BBHI16sBB6s", _SOLICITATION, 0, 0, 0, wanted, 1, 1, link.mac)
             with suppress(OSError):
                 sock.sendto(solicitation, (other, 0, 0, link.number))
 
 
-def _own(netlink: IPRoute, link: Link) -> str:
-    for each in netlink.get_addr(family=socket.AF_INET):
-        if each["index"] == link.number:
-            return str(each.get_attr("IFA_LOCAL"))
-    return ""
+def _own(link: Link) -> str:
+    here = [each.ip for each in network.interfaces() if each.number == link.number and len(each.ip) == IPV4_SIZE]
+    return format_ip(here[0]) if here else ""
 
 
-def _single(route: Any) -> str | None:
+def _single(route: Route) -> bytes:
     """Return the address of a route that leads to one host."""
-    length: int = route["dst_len"]
-    family: int = route["family"]
-    single = length == (32 if family == socket.AF_INET else 128)
-    return route.get_attr("RTA_DST") if single else None
+    return route.destination if route.length == 8 * len(route.destination) else b""
 
 
-def _some(known: Iterable[str | None], mark: str) -> list[str]:
+def _some(known: Iterable[bytes], size: int) -> list[str]:
     """Return each address of a family once, as many as are asked."""
-    return list(dict.fromkeys(ip for ip in known if ip and mark in ip))[:_MOST_NEIGHBOURS]
+    return [format_ip(ip) for ip in dict.fromkeys(known) if len(ip) == size][:_MOST_NEIGHBOURS]
 
 
-def _all_have_carrier(netlink: IPRoute, links: list[Link]) -> bool:
+def _all_have_carrier(netlink: Netlink, links: list[Link]) -> bool:
     now = interfaces.read(netlink)
     return all(now[link.number].has_carrier for link in links if link.number in now)
 

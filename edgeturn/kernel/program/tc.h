@@ -31,14 +31,14 @@ INLINE __u32 difference(__u32 to, __u32 from)
 /* Add the sum over the headers to another; 0 where they aren't there. */
 INLINE __u32 add_headers(void *network, void *end, int ipv4, int channel, __u32 sum)
 {
-	struct channel_data *data = network + (ipv4 ? IPV4_HEADER : IPV6_HEADER) + UDP_HEADER;
+	__u64 size = (ipv4 ? IPV4_HEADER : IPV6_HEADER) + UDP_HEADER;
+	struct channel_data *data;
 
+	asm volatile("" : "+r"(size)); /* asked twice for the family, verifiers before Linux 6.8 take two answers */
+	data = network + size;
 	if ((void *)data > end)
 		return 0;
-	if (ipv4)
-		sum = csum_diff(0, 0, network, IPV4_HEADER + UDP_HEADER, sum);
-	else
-		sum = csum_diff(0, 0, network, IPV6_HEADER + UDP_HEADER, sum);
+	sum = csum_diff(0, 0, network, size, sum);
 	if (channel && (void *)(data + 1) <= end)
 		sum = csum_diff(0, 0, (void *)data, CHANNEL_HEADER, sum);
 	return sum;
@@ -50,17 +50,19 @@ INLINE long move_payload(struct __sk_buff *skb, const struct packet *packet, con
 	__u32 size = to->bytes, zero = 0;
 	__u32 at = LINK + (packet->ipv4 ? IPV4_HEADER : IPV6_HEADER) + UDP_HEADER;
 	__u32 from = at + packet->payload - size, onto = at + to->payload - size;
+	__u64 last = (__u64)size - 1; /* verifiers before Linux 6.8 don't learn from "isn't 0" that it's more */
 	void *kept = look_up(scratch, &zero);
 	long no = 0;
 
+	asm volatile("" : "+r"(last));
 	if (!kept || size > SCRATCH)
 		return -1;
-	if (size && load_bytes(skb, from, kept, size))
+	if (last < SCRATCH && load_bytes(skb, from, kept, last + 1))
 		return -1;
 	if (to->room)
 		no = change_tail(skb, at + to->payload, 0);
-	if (!no && size)
-		no = store_bytes(skb, onto, kept, size, 0);
+	if (!no && last < SCRATCH)
+		no = store_bytes(skb, onto, kept, last + 1, 0);
 	if (!no && packet->ipv4 != to->ipv4)
 		no = change_proto(skb, to->ipv4 ? SWAP16(ETH_P_IP) : SWAP16(ETH_P_IPV6), 0);
 	return no;

@@ -20,8 +20,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from edgeturn import seam
-from edgeturn.kernel import flows, maps
-from edgeturn.kernel.attaching import loader
+from edgeturn.kernel import flows, loader, maps
 from edgeturn.kernel.bpf import index
 from edgeturn.protocol.limits import Limits
 from tests.blackbox.client import pack

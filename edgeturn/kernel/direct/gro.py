@@ -6,10 +6,10 @@ datagrams cost less CPU, and tc passes most of a stream's to user space; XDP com
 Source: linux/ethtool.h.
 """
 
-import fcntl
 import socket
-from array import array
 from struct import pack, unpack_from
+
+from edgeturn import seam
 
 NAME = "rx-gro-list"
 
@@ -44,10 +44,10 @@ def _is_active(interface: str, count: int, number: int) -> bool:
     size = _words(count)
     answer = _ask(interface, pack("II", _GET_FEATURES, size) + bytes(16 * size))
     active: int = unpack_from("I", answer, 8 + 16 * word + 8)[0]  # available, requested, active, never changed
-    return bool(active >> bit & 1)
+    return active >> bit & 1 == 1
 
 
-def _names(interface: str) -> list[str]:
+def _names(interface: str) -> "list[str]":
     """Return the names of all features, in the order of their bits."""
     count = unpack_from("I", _ask(interface, pack("IIQI", _SET_INFORMATION, 0, 1 << _FEATURES, 0)), 16)[0]
     answer = _ask(interface, pack("III", _STRINGS, _FEATURES, count) + bytes(_NAME_SIZE * count))
@@ -60,7 +60,12 @@ def _words(count: int) -> int:
 
 def _ask(interface: str, request: bytes) -> bytes:
     """Hand a request to the kernel, which answers in its place."""
-    buffer = array("B", request)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        fcntl.ioctl(sock, _SIOCETHTOOL, pack("16sP16x", interface.encode(), buffer.buffer_info()[0]))
-    return buffer.tobytes()
+    buffer = bytearray(request)
+    label = interface.encode()
+    row = bytearray(label + bytes(16 - len(label)) + pack("P", seam.memory_address(buffer)) + bytes(16))
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        seam.call("ioctl", sock.fileno(), _SIOCETHTOOL, row)
+    finally:
+        sock.close()
+    return bytes(buffer)

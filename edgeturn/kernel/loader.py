@@ -4,18 +4,22 @@ Rule 1: sizes of maps come from the table in maps.py, never from the object.
 Rule 2: the verifier's log is asked for only when it refuses, for with a log it's slower and may fail for lack of room.
 """
 
-import errno
-import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from struct import Struct, pack, unpack_from
+from errno import EADDRINUSE
+from struct import pack, pack_into, unpack_from
 
+from edgeturn import seam
 from edgeturn.kernel import bpf
-from edgeturn.kernel.attaching import elf
+from edgeturn.kernel.code import INSTRUCTION_SIZE, Code, Object, Reference
 from edgeturn.kernel.maps import Maps
 from edgeturn.seam import bpf as call
 from edgeturn.seam import memory_address
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+
+    Place = str | PathLike[str]
 
 _LOAD, _TEST = 5, 10  # enum bpf_cmd
 _KINDS = {"tc": 3, "xdp": 6, "probe": 3}  # enum bpf_prog_type, by section
@@ -27,13 +31,15 @@ _LOG_SIZES = (1 << 16, 1 << 20, (1 << 24) - 1)  # the last is the most that Linu
 _ROOM = 512  # what a test run may add to a packet; struct __sk_buff comes back whole, whatever of it was given
 _INTERRUPTED = 5  # times that a load is tried again: a signal ends the verifier with EAGAIN
 _NAME = "program.bpfel.o" if sys.byteorder == "little" else "program.bpfeb.o"
-_OBJECT = Path(__file__).parents[1] / "program" / _NAME
+_OBJECT = __file__.rsplit("/", 1)[0] + "/program/" + _NAME
 
+_EAGAIN, _ENOSPC = 11, 28
+ENOSYS = 89 if EADDRINUSE == 125 else 38  # on MIPS the other
 _REASONS = {
-    errno.EPERM: "this takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN",
-    errno.ENOSYS: "this kernel is built without bpf(2)",
-    errno.E2BIG: "it's larger than this kernel's verifier takes",
-    errno.ENOMEM: "there's not enough memory",
+    bpf.EPERM: "this takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN",
+    ENOSYS: "this kernel is built without bpf(2)",
+    7: "it's larger than this kernel's verifier takes",  # E2BIG
+    12: "there's not enough memory",  # ENOMEM
 }
 
 
@@ -46,14 +52,15 @@ class LoadError(Exception):
         self.log = log
 
 
-@dataclass(frozen=True)
 class Run:
     """What came of a test run: the program's answer, the packet and the context afterwards, time of one run."""
 
-    code: int
-    data: bytes
-    nanoseconds: int
-    context: bytes
+    def __init__(self, code: int, data: bytes, nanoseconds: int, context: bytes) -> None:
+        """Take the fields."""
+        self.code = code
+        self.data = data
+        self.nanoseconds = nanoseconds
+        self.context = context
 
 
 class Program:
@@ -64,13 +71,13 @@ class Program:
         self.file = file
         self.number: int = unpack_from("II", bpf.information(file, 8))[1]
 
-    def test(self, data: bytes, context: bytes | None = None, repeat: int = 1) -> Run:
+    def test(self, data: bytes, context: "bytes | None" = None, repeat: int = 1) -> Run:
         """Run the program on a packet, which isn't sent; context: beginning of struct __sk_buff or xdp_md."""
         buffers = [bytearray(data), bytearray(len(data) + _ROOM)]
         if context is not None:
             buffers += [bytearray(context), bytearray(_ROOM)]
         sizes = [len(each) for each in buffers] + [0, 0]
-        addresses = [*_addresses(*buffers), 0, 0]
+        addresses = [memory_address(each) for each in buffers] + [0, 0]
         attributes = bytearray(
             pack("IIIIQQ", self.file, 0, *sizes[:2], *addresses[:2])
             + pack("IIIIQQ", repeat, 0, *sizes[2:4], *addresses[2:4])
@@ -87,36 +94,50 @@ class Program:
         self.file = -1
 
 
-def _addresses(*buffers: bytearray) -> tuple[int, ...]:
-    return tuple(memory_address(each) for each in buffers)
-
-
-def read_object(path: Path = _OBJECT) -> elf.Object:
+def read_object(path: "Place" = "") -> Object:
     """Return the programs of an object, by default of the one for this machine's byte order."""
+    found = None if path else _frozen()
+    if found is not None:
+        return found
+    from edgeturn.kernel import elf  # here, for the firmware has none
+
     try:
-        return elf.read(path.read_bytes())
+        with open(path or _OBJECT, "rb") as stream:
+            return elf.read(stream.read())
     except OSError as error:
-        raise LoadError(f"the program can't be read: {error}") from error
+        raise LoadError(f"the program can't be read: {path or _OBJECT}: {seam.reason(error)}")
     except elf.BadObject as error:
-        raise LoadError(f"{path}: {error}") from error
+        raise LoadError(f"{path or _OBJECT}: {error}")
+
+
+def _frozen() -> "Object | None":
+    """Return the programs that are in the firmware, None elsewhere."""
+    try:
+        from edgeturn.kernel.direct import frozen_program as frozen  # type: ignore[attr-defined]
+    except ImportError:
+        return None
+    programs = {}
+    for section, name, instructions, references in frozen.PROGRAMS:
+        programs[section] = Code(name, frozen.ORDER, instructions, tuple([Reference(*row) for row in references]))
+    return Object(programs, frozen.LICENSE)
 
 
 def load(
-    section: str, maps: Maps, constants: dict[str, int], path: Path = _OBJECT, flags: int = _ANY_ALIGNMENT
+    section: str, maps: Maps, constants: "dict[str, int]", path: "Place" = "", flags: int = _ANY_ALIGNMENT
 ) -> Program:
     """Load the program of a section, with maps and constants put in; flags: BPF_F_* of BPF_PROG_LOAD."""
     found = read_object(path)
     if section not in found.programs or section not in _KINDS:
-        raise LoadError(f"{path} has no program {section!r}")
+        raise LoadError(f"{path or _OBJECT} has no program '{section}'")
     code = found.programs[section]
     files = {name: each.file for name, each in maps.by_name.items()}
     instructions = bytearray(link(code, files, constants))
     return Program(_load(section, code.name, instructions, found.license, flags))
 
 
-def link(code: elf.Code, files: dict[str, int], constants: dict[str, int]) -> bytes:
+def link(code: Code, files: "dict[str, int]", constants: "dict[str, int]") -> bytes:
     """Return the instructions with the files of maps and with constants put in."""
-    word = Struct(f"{code.order}i")
+    word = code.order + "I"
     linked = bytearray(code.instructions)
     for reference in code.references:
         known = files if reference.is_map else constants
@@ -124,33 +145,29 @@ def link(code: elf.Code, files: dict[str, int], constants: dict[str, int]) -> by
             kind = "map" if reference.is_map else "constant"
             raise LoadError(f"{code.name}: the {kind} {reference.name} isn't there")
         value = known[reference.name]
-        low, high = reference.offset + 4, reference.offset + elf.INSTRUCTION_SIZE + 4
+        low, high = reference.offset + 4, reference.offset + INSTRUCTION_SIZE + 4
         if reference.is_map:
             linked[reference.offset + 1] |= _MAP_FILE << 4 if code.order == "<" else _MAP_FILE
         else:  # the compiler may have added something to it
-            value += word.unpack_from(linked, low)[0] & 0xFFFFFFFF | word.unpack_from(linked, high)[0] << 32
-        word.pack_into(linked, low, _signed(value))
-        word.pack_into(linked, high, _signed(value >> 32))
+            value += unpack_from(word, linked, low)[0] | unpack_from(word, linked, high)[0] << 32
+        pack_into(word, linked, low, value & 0xFFFFFFFF)
+        pack_into(word, linked, high, value >> 32 & 0xFFFFFFFF)
     return bytes(linked)
-
-
-def _signed(number: int) -> int:
-    """Return the lower 32 bits as a signed number."""
-    return (number & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
 
 
 def _load(section: str, name: str, instructions: bytearray, license: bytes, flags: int) -> int:
     """Return the file of a loaded program; LoadError where the kernel refuses it."""
-    count = len(instructions) // elf.INSTRUCTION_SIZE
+    count = len(instructions) // INSTRUCTION_SIZE
     text = bytearray(license + b"\0")
-    named = name.encode()[: bpf.NAME_SIZE - 1].ljust(bpf.NAME_SIZE, b"\0")
-    begin = pack("IIQQ", _KINDS[section], count, *_addresses(instructions, text))
+    named = name.encode()[: bpf.NAME_SIZE - 1]
+    named += bytes(bpf.NAME_SIZE - len(named))
+    begin = pack("IIQQ", _KINDS[section], count, memory_address(instructions), memory_address(text))
     end = pack("II", 0, flags) + named
     try:
         return _try(bytearray(begin + pack("IIQ", 0, 0, 0) + end))
     except OSError as error:
         log = _explain(begin, end)
-        raise LoadError(_sentence(section, error, log), log) from error
+        raise LoadError(_sentence(section, error, log), log)
 
 
 def _try(attributes: bytearray) -> int:
@@ -159,32 +176,35 @@ def _try(attributes: bytearray) -> int:
         try:
             return bpf.charge(_LOAD, attributes)
         except OSError as error:
-            if error.errno != errno.EAGAIN:
+            if error.args[0] != _EAGAIN:
                 raise
     return bpf.charge(_LOAD, attributes)
 
 
 def _explain(begin: bytes, end: bytes) -> str:
-    """Return what the verifier says of a program that it refuses."""
+    """Return what the verifier says of a program that it refuses, as far as there's memory for it."""
+    log = bytearray(1)
     for size in _LOG_SIZES:
-        log = bytearray(size)
         try:
+            log = bytearray(size)
             bpf.close(_try(bytearray(begin + pack("IIQ", 1, size, memory_address(log)) + end)))
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.args[0] == _ENOSPC:
                 continue
+        except MemoryError:
+            pass
         break
-    return log.partition(b"\0")[0].decode("utf-8", "replace").strip()
+    return bytes(log[: bytes(log).find(b"\0")]).decode("utf-8", "replace").strip()
 
 
 def _sentence(section: str, error: OSError, log: str) -> str:
     """Return why the kernel refuses a program, in words."""
-    words = _REASONS.get(error.errno or 0, os.strerror(error.errno or 0).lower())
-    lines = [line for line in log.splitlines() if line.strip() and not line.startswith(_STATISTICS)]
+    words = _REASONS.get(error.args[0]) or seam.reason(error)
+    lines = [line for line in log.split("\n") if line.strip() and not any(map(line.startswith, _STATISTICS))]
     if not lines:
-        return f"the kernel refuses the program {section!r}: {words}"
-    said = "\n".join(f"  {line}" for line in lines[-_LAST:])
-    return f"the kernel's verifier refuses the program {section!r} ({words}):\n{said}"
+        return f"the kernel refuses the program '{section}': {words}"
+    said = "\n".join([f"  {line}" for line in lines[-_LAST:]])
+    return f"the kernel's verifier refuses the program '{section}' ({words}):\n{said}"
 
 
 _STATISTICS = ("processed ", "verification time", "stack depth", "max_states", "mark_precise")

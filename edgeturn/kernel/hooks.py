@@ -28,16 +28,18 @@ class Hooks:
         self._table = table
         self._hooks = [flows.read_hook(table.get(index(place)) or b"") for place in range(table.entries)]
 
-    def taken(self) -> list[tuple[int, Hook]]:
+    def taken(self) -> "list[tuple[int, Hook]]":
         """Return the places that aren't free, with what is there."""
         return [(place, hook) for place, hook in enumerate(self._hooks) if hook.interface]
 
-    def find(self, interface: int, kind: int) -> tuple[int, Hook] | None:
+    def find(self, interface: int, kind: int) -> "tuple[int, Hook] | None":
         """Return the place of a kind at an interface, with what is there; None where it has none."""
-        wanted = (interface, kind)
-        return next((found for found in self.taken() if (found[1].interface, found[1].kind) == wanted), None)
+        for place, hook in self.taken():
+            if (hook.interface, hook.kind) == (interface, kind):
+                return place, hook
+        return None
 
-    def take(self, interface: int, kind: int, tallies: Map | None = None) -> tuple[int, Hook]:
+    def take(self, interface: int, kind: int, tallies: "Map | None" = None) -> "tuple[int, Hook]":
         """Return the place of a kind at an interface, or else a new one, its tallies zero; Unattachable for none."""
         found = self.find(interface, kind)
         if found is not None:
@@ -76,7 +78,7 @@ class Hooks:
         return changed
 
 
-def tally(tallies: Map, place: int, outcome: int) -> tuple[int, int]:
+def tally(tallies: Map, place: int, outcome: int) -> "tuple[int, int]":
     """Return packets and bytes of an outcome at a place."""
     return flows.read_tally(tallies.get(index(place * _OUTCOMES + outcome)) or b"")
 
