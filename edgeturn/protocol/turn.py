@@ -35,7 +35,7 @@ from edgeturn.protocol.peers import Peers
 from edgeturn.protocol.pool import CONNECTING, PeerConnection
 from edgeturn.protocol.request import Request
 from edgeturn.protocol.state import State
-from edgeturn.seam import pack_pair, unpack_pair
+from edgeturn.seam import datagram, pack_pair, unpack_pair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Turn(State):
             return None
         known.up_packets += 1
         known.used_at = now
-        return bound.via, bound.wire, packet[CHANNEL_HEADER_SIZE : CHANNEL_HEADER_SIZE + length]
+        return datagram(bound.via, bound.wire, packet, CHANNEL_HEADER_SIZE, CHANNEL_HEADER_SIZE + length)
 
     def peer(self, packet: memoryview, size: int, index: int, source: bytes, now: int) -> "Datagram | None":
         """Take a datagram of a peer at port||ip, its payload at HEADROOM; return the datagram to send."""
@@ -115,7 +115,7 @@ class Turn(State):
         owner.down_packets += 1
         owner.used_at = now
         pack_pair(packet, _CHANNEL_START, bound.number, size)
-        return owner.via, owner.client, packet[_CHANNEL_START : HEADROOM + size]
+        return datagram(owner.via, owner.client, packet, _CHANNEL_START, HEADROOM + size)
 
     def icmp(self, index: int, peer: bytes, error: bytes, now: int) -> "Datagram | None":
         """Take an ICMP error about a datagram to a peer: type, code, 4 bytes of error data; return what to send."""

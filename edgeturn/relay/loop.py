@@ -46,7 +46,7 @@ class Loop:
         self.late: "list[Callable[[], object]]" = []  # called once, after all that was ready
         self.dtls: "Dtls | None" = None  # whoever takes that on the sockets of the UDP listeners
         self.soon: "list[Callable[[], object]]" = []  # called once, in the next turn, which then doesn't wait
-        self.buffer = bytearray(HEADROOM + seam.DATAGRAM_SIZE + 4)  # of what is being read; nothing stays in it
+        self.buffer = seam.room(HEADROOM + seam.DATAGRAM_SIZE + 4)  # of what is being read; nothing stays in it
         self._packet = memoryview(self.buffer)
         self._addresses = seam.Table(seam.address_of)
         self._natives = seam.Table(seam.native)

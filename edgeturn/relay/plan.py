@@ -1,10 +1,13 @@
 """What pools cost: bytes of a relay from its pool sizes, and pool sizes from a budget of bytes.
 
 Rule 1: every number of COSTS was measured, by `tools/measure_pool.py`, on 64-bit machines; a test measures again.
+        Our firmware knows its own, which for 32 bits were measured on mipsel.
 Rule 2: the kernel's memory for sockets is no part of it: each relayed address has one, its buffers fill under load.
 
 A hash table takes its memory in steps, so it has rows (entries, bytes): up to so many entries it takes so many bytes.
 """
+
+import struct
 
 from edgeturn import seam
 from edgeturn.protocol.limits import ANSWER_ROOM, MOST_ALLOCATIONS, Limits
@@ -57,6 +60,33 @@ class Costs:
 
 # What comes and goes in a heap of fixed size: each datagram is received into 64 KB in one piece, between scattered ones
 _ROOM = 5 * 65536
+_FIRMWARE_ROOM = 2 * 65536  # what is received stands outside of the heap; the garbage of requests is collected early
+
+# (entries, bytes) of a hash table on MicroPython, with 64 and with 32 bits
+_TABLES_64 = (
+    (2, 73),
+    (6, 137),
+    (12, 233),
+    (17, 329),
+    (29, 521),
+    (47, 809),
+    (73, 1225),
+    (127, 2089),
+    (167, 2729),
+    (256, 4745),
+)
+_TABLES_32 = (
+    (2, 36),
+    (6, 67),
+    (12, 113),
+    (17, 161),
+    (29, 254),
+    (47, 394),
+    (73, 597),
+    (127, 1019),
+    (167, 1332),
+    (256, 2316),
+)
 
 COSTS = {
     CPYTHON: Costs(
@@ -81,20 +111,13 @@ COSTS = {
         206,
         1120,
         580,
-        (
-            (2, 73),
-            (6, 137),
-            (12, 233),
-            (17, 329),
-            (29, 521),
-            (47, 809),
-            (73, 1225),
-            (127, 2089),
-            (167, 2729),
-            (256, 4745),
-        ),
+        _TABLES_64,
     ),
 }
+if seam.FIRMWARE and struct.calcsize("P") == 8:
+    COSTS[MICROPYTHON] = Costs(547000, 198000, _FIRMWARE_ROOM, 919, 682, 78, 206, 1120, 584, _TABLES_64)
+elif seam.FIRMWARE:
+    COSTS[MICROPYTHON] = Costs(600000, 107000, _FIRMWARE_ROOM, 472, 374, 39, 103, 560, 292, _TABLES_32)
 
 
 class Estimate:

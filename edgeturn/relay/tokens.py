@@ -60,9 +60,10 @@ class TokenKey:
 
     def _opener(self, key: bytes) -> "Opener":
         if not seam.AEAD:
-            raise ConfigError(self._file, self._line, "sections of type 'token_key' need CPython; this is MicroPython")
+            hint = "need CPython or the firmware with TLS; this is MicroPython"
+            raise ConfigError(self._file, self._line, f"sections of type 'token_key' {hint}")
         try:
-            from edgeturn.seam.cpython_aead import opener
+            from edgeturn.seam.aead import opener
         except ImportError:
             hint = "pip install cryptography"
             raise ConfigError(

@@ -4,7 +4,8 @@ Rule 1: both halves define the same names with the same meaning; what one of the
 Rule 2: nothing here knows STUN, TURN or the configuration.
 Rule 3: a native address is whatever the interpreter's sendto takes: a tuple on CPython, a raw sockaddr on MicroPython.
 
-MicroPython has no ICMP errors (ERROR_QUEUE), and without its ffi no signals (SIGNALS) and one user (PRIVILEGES).
+Of MicroPython, our firmware has the most; with ffi there are no ICMP errors (ERROR_QUEUE); without that, nothing of the
+C library can be called (CALLS), and there are no signals (SIGNALS) and one user (PRIVILEGES).
 """
 
 import os
@@ -12,9 +13,9 @@ import sys
 
 from edgeturn.seam.shared import *
 
-if sys.implementation.name == "micropython":
-    from edgeturn.seam.micropython import *
-else:
+if sys.implementation.name == "cpython":  # first, for a type checker believes the first
     from edgeturn.seam.cpython import *
+else:
+    from edgeturn.seam.micropython import *
 
 random_bytes = os.urandom

@@ -10,31 +10,25 @@ import sys
 import time
 from functools import partial
 
-from edgeturn.seam.shared import EMSGSIZE, IP_RECVERR, IPV6_RECVERR, NOT_ICMP, Stream, bpf_number, error_is_writable
-
-# The interpreter's own hashes where it has them: OpenSSL's take 3.5 MB of resident memory,
-# and on messages as short as these they are no faster.
-try:
-    from _md5 import md5
-    from _sha1 import sha1
-
-    try:
-        from _sha2 import sha256
-    except ImportError:
-        from _sha256 import sha256
-    from _operator import _compare_digest as same
-except ImportError:
-    from hashlib import md5, sha1, sha256
-    from hmac import compare_digest as same
+from edgeturn.seam.hashing import *
+from edgeturn.seam.shared import Stream, bpf_number, error_is_writable, error_report
 
 ERROR_QUEUE = True
-AEAD = True  # edgeturn.seam.cpython_aead, where its package is there
+AEAD = True  # edgeturn.seam.aead, where its package is there
+FIRMWARE = False
 DATAGRAM_SIZE = 65535
 SIGNALS = PRIVILEGES = True
 INTERPRETER = "CPython " + ".".join([str(part) for part in sys.version_info[:3]])
 
 _pair = struct.Struct("!HH")  # looks its format up once, and not for every packet
 unpack_pair, pack_pair = _pair.unpack_from, _pair.pack_into
+
+room = bytearray  # memory for what is large
+
+
+def datagram(via: int, destination: bytes, packet: memoryview, start: int, end: int) -> "tuple[int, bytes, memoryview]":
+    """Return what the core does: where a part of a packet goes."""
+    return via, destination, packet[start:end]
 
 
 def clock() -> int:
@@ -76,28 +70,13 @@ def receiver(sock, buffer: bytearray, offset: int):
     return partial(sock.recvfrom_into, memoryview(buffer)[offset : offset + DATAGRAM_SIZE])
 
 
-_EE_LOCAL, _EE_ICMP, _EE_ICMP6 = 1, 2, 3
-
-
 def read_error(sock):
-    """Return (native destination, type, code, error data) of a socket's oldest ICMP error, None where there's none.
-
-    A datagram too large for this machine's own link counts as the ICMP error that a router would have sent.
-    Source: struct sock_extended_err, ip(7) and ipv6(7).
-    """
+    """Return (native destination, type, code, error data) of a socket's oldest ICMP error, None where there's none."""
     try:
         _, ancillary, _, destination = sock.recvmsg(1, 256, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
     except OSError:
         return None
-    for _, kind, data in ancillary:
-        if kind in (IP_RECVERR, IPV6_RECVERR) and len(data) >= 16:
-            errno, origin, icmp_type, code, _, info, _ = struct.unpack_from("=IBBBBII", data)
-            if origin == _EE_LOCAL and errno == EMSGSIZE:
-                icmp_type, code = (3, 4) if kind == IP_RECVERR else (2, 0)
-            elif origin not in (_EE_ICMP, _EE_ICMP6):
-                icmp_type = NOT_ICMP
-            return destination, icmp_type, code, info
-    return destination, NOT_ICMP, 0, 0
+    return error_report(ancillary, destination)
 
 
 class Poller:
@@ -160,6 +139,11 @@ class Plain(Stream):
         self.sock.shutdown(socket.SHUT_WR)
 
 
+def failure(number: int) -> OSError:
+    """Return the error of a number."""
+    return OSError(number, os.strerror(number))
+
+
 def reason(error: OSError) -> str:
     """Return what went wrong, in words."""
     return (error.strerror or str(error)).lower()
@@ -215,28 +199,26 @@ def unix_name(path: str) -> str:
 
 _BPF = bpf_number(os.uname().machine)
 BPF = _BPF != 0
-_ctypes = _syscall = None
+CALLS = True
+
+
+def call(name: str, *arguments) -> int:
+    """Call a function of the C library by name, as edgeturn.seam.calls has them; OSError where it fails."""
+    from edgeturn.seam import cpython_calls  # here, because it takes memory
+
+    return cpython_calls.call(name, *arguments)
 
 
 def bpf(command: int, attributes: bytearray) -> int:
     """Call bpf(2); OSError where it fails."""
-    address = memory_address(attributes)
-    result = _syscall(_BPF, command, address, len(attributes))
-    if result < 0:
-        raise OSError(_ctypes.get_errno(), os.strerror(_ctypes.get_errno()))
-    return result
+    return call("syscall", _BPF, command, attributes, len(attributes))
 
 
 def memory_address(buffer: bytearray) -> int:
-    """Return where a buffer is in memory, as long as it keeps its size; the first call takes 0.7 MB for ctypes."""
-    global _ctypes, _syscall
-    if _ctypes is None:
-        import ctypes as _ctypes
+    """Return where a buffer is in memory, as long as it keeps its size."""
+    from edgeturn.seam import cpython_calls
 
-        _syscall = _ctypes.CDLL(None, use_errno=True).syscall
-        _syscall.restype = _ctypes.c_long
-        _syscall.argtypes = (_ctypes.c_long, _ctypes.c_long, _ctypes.c_void_p, _ctypes.c_ulong)
-    return _ctypes.addressof(_ctypes.c_char.from_buffer(buffer))
+    return cpython_calls.memory_address(buffer)
 
 
 def settle() -> None:

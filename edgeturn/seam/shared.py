@@ -10,7 +10,8 @@ from errno import EADDRINUSE, ECONNABORTED  # other numbers on MIPS
 
 # The numbers of Linux; MicroPython's socket module has few of them.
 AF_NETLINK, IP_RECVERR, IPV6_RECVERR = 16, 11, 25
-EAGAIN, EMSGSIZE = 11, 90
+EAGAIN = 11
+EMSGSIZE = 97 if EADDRINUSE == 125 else 90  # on MIPS the other
 EADDRNOTAVAIL = EADDRINUSE + 1
 NOT_ICMP = 255  # what read_error says of an error that no ICMP message caused
 SIGHUP, SIGINT, SIGTERM = 1, 2, 15
@@ -34,6 +35,26 @@ def bpf_number(machine: str) -> int:
         if machine.startswith(start):
             return number if struct.calcsize("P") == 8 else number_of_32
     return 0
+
+
+_EE_LOCAL, _EE_ICMP, _EE_ICMP6 = 1, 2, 3
+
+
+def error_report(ancillary: "list", destination):
+    """Return (destination, type, code, error data) of what came with an error, (level, type, data) each.
+
+    A datagram too large for this machine's own link counts as the ICMP error that a router would have sent.
+    Source: struct sock_extended_err, ip(7) and ipv6(7).
+    """
+    for _, kind, data in ancillary:
+        if kind in (IP_RECVERR, IPV6_RECVERR) and len(data) >= 16:
+            errno, origin, icmp_type, code, _, info, _ = struct.unpack_from("IBBBBII", data)
+            if origin == _EE_LOCAL and errno == EMSGSIZE:
+                icmp_type, code = (3, 4) if kind == IP_RECVERR else (2, 0)
+            elif origin not in (_EE_ICMP, _EE_ICMP6):
+                icmp_type = NOT_ICMP
+            return destination, icmp_type, code, info
+    return destination, NOT_ICMP, 0, 0
 
 
 def base64(data: bytes) -> bytes:

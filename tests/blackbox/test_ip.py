@@ -93,9 +93,9 @@ def test_what_is_too_large_is_dropped_and_the_next_one_passes(
 
 @pytest.mark.parametrize("host", [HOST, HOST6])
 def test_icmp_errors_reach_the_client(
-    relay: Relay, new_client: NewClient, new_peer: NewPeer, interpreter_name: str, host: str
+    relay: Relay, new_client: NewClient, new_peer: NewPeer, interpreter: list[str], host: str
 ) -> None:
-    if interpreter_name == "micropython":
+    if "micropython" in interpreter[0]:  # our firmware isn't called so, and reads them
         pytest.skip("seam.ERROR_QUEUE")
     client, peer = new_client(relay), new_peer(host)
     client.allocate(WANTED[host])

@@ -3,8 +3,8 @@
 import hashlib
 
 from edgeturn.cli.client import Client, Refused
-from edgeturn.cli.ice import Login
 from edgeturn.cli.server import Server
+from edgeturn.command.ice import Login
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4
 from edgeturn.protocol.credentials import MD5, SHA256

@@ -406,12 +406,12 @@ def test_names_behind_time_limited_usernames() -> None:
 
 
 def test_answer_to_a_stranger_is_short() -> None:
-    table: "tuple[tuple[Rows, float], ...]" = (([], 4.5), ([REQUESTED_UDP], 3.3))
-    for rows, most in table:  # bytes for each byte that was asked
+    table: "tuple[tuple[Rows, int], ...]" = (([], 450), ([REQUESTED_UDP], 330))
+    for rows, most in table:  # bytes for a hundred that were asked
         client = Server().client()
         request = encode(stun.ALLOCATE, client.transaction(), rows)
         answer = client.ask(request)
-        assert answer is not None and len(answer.data) <= most * len(request)
+        assert answer is not None and 100 * len(answer.data) <= most * len(request)
 
 
 def test_strangers_leave_no_state() -> None:
@@ -436,7 +436,7 @@ def test_digests_are_compared_by_the_seam_in_constant_time() -> None:
         compared.append(len(right))
         return bool(original(left, right))
 
-    stun.same = same  # type: ignore[attr-defined]
+    stun.same = same  # type: ignore[assignment, attr-defined]
     try:
         for modern in (False, True):
             assert ready(Server(), modern=modern).allocate().code == 0

@@ -124,7 +124,7 @@ def test_peers_per_minute_are_not_forgotten_with_the_allocation() -> None:
 
 def within(packets: int, size: int, rate: int) -> bool:
     """Say whether packets of a size come near a rate of bytes and not over it, but for one draw left from before."""
-    return 0.8 * rate - size <= packets * size <= rate + max(2048, rate // 16)
+    return rate * 4 // 5 - size <= packets * size <= rate + max(2048, rate // 16)
 
 
 def test_bandwidth_of_an_allocation_in_each_direction() -> None:

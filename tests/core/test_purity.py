@@ -4,7 +4,8 @@ import os
 
 FOLDER = __file__.rsplit("/", 1)[0] + "/../../edgeturn/protocol"
 ALLOWED = ("struct", "edgeturn.protocol", "edgeturn.seam")
-FROM_SEAM = ("base64", "crc32", "from_base64", "md5", "pack_pair", "same", "sha1", "sha256", "unpack_pair")
+FROM_SEAM = ["base64", "crc32", "datagram", "from_base64", "hmac_sha1", "hmac_sha256", "md5"]
+FROM_SEAM += ["pack_pair", "same", "sha256", "unpack_pair"]
 MOST_LINES = 500
 
 

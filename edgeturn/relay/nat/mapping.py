@@ -49,7 +49,7 @@ class Mapping(Wish):
 
         The gateway lets only the nonce of a mapping change it: a relay that was killed has to know it again.
         """
-        nonce = seam.sha256(secret + bytes([protocol]) + place).digest()
+        nonce = seam.sha256(secret + bytes([protocol]) + place)
         super().__init__(protocol, port_of(place), nonce[:12])
         self.place = place
         self.granted = b""

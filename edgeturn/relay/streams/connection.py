@@ -66,8 +66,8 @@ class Connection:
         self.streams = streams
         self.loop = streams.loop
         self.turn = streams.loop.turn
-        self.rest = memoryview(bytearray(capacity))
-        self.out = memoryview(bytearray(capacity + ANSWER_ROOM))
+        self.rest = memoryview(seam.room(capacity))
+        self.out = memoryview(seam.room(capacity + ANSWER_ROOM))
         self._late, self._soon = self._flush_late, self._carry_on  # bound once
         self._opening, self._serving, self._raw = self._open, self._serve, self._pass_on
         self.begin(None, b"", None, 0)

@@ -141,7 +141,7 @@ class Pair:
         """Read both; Unusable where they can't serve."""
         data, key_data = _read(file), _read(key_file)
         self.file, self.key_file = file, key_file
-        self.digest = seam.sha256(data + key_data).digest()
+        self.digest = seam.sha256(data + key_data)
         self.chain = Chain(_certificates(file, data), file)
         self._check_key(_key(key_file, key_data))
         self._of_files = self._look_at_modes(reader)
