@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT, TESTS = "edgeturn", "tests"
-FOLDERS = (PRODUCT, "tools", TESTS)
+FOLDERS = (PRODUCT, "firmware", "tools", TESTS)
 
 FILE_LINES = 500
 FUNCTION_LINES = 25

@@ -1,5 +1,6 @@
 """
-A private apt: it reads Debian 13 from the machine's own mirror and writes under one folder only.
+A private apt: it reads a suite of Debian, for any architecture, from the machine's own mirror, and writes under one
+folder only.
 
 Rule 1: The machine's apt stays as it is: state, cache, sources, pins and the list of what is installed are our own, and
         the machine's hooks (which would touch its caches) are cleared. Its proxies and credentials still count.
@@ -24,11 +25,16 @@ Dir::Log "{folder}/log";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
 APT::Sandbox::User "root";
-APT::Install-Recommends "false";
+{architecture}APT::Install-Recommends "false";
 Acquire::Languages "none";
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
+"""
+_ARCHITECTURE = """\
+APT::Architecture "{name}";
+#clear APT::Architectures;
+APT::Architectures {{ "{name}"; }};
 """
 _OWN_SOURCES = """\
 Dir::Etc::sourcelist "{folder}/sources.list";
@@ -45,7 +51,7 @@ def run(command: Sequence[str], folder: Path) -> str:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise AptError(f"{command[0]} is missing: MicroPython is fetched with Debian's apt and dpkg") from None
+        raise AptError(f"{command[0]} is missing: what is fetched here comes by Debian's apt and dpkg") from None
     if done.returncode:
         raise AptError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
     return done.stdout
@@ -54,23 +60,29 @@ def run(command: Sequence[str], folder: Path) -> str:
 class Apt:
     """The private apt of one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, suite: str = SUITE, architecture: str = "") -> None:
+        """Make the folders; without an architecture (Debian's name of one) it is the machine's."""
+        self.folder, self.suite = folder, suite
         self._make_folders()
         self._machine = self._write("machine.conf", _CONFIGURATION)
-        self._private = self._write("private.conf", _CONFIGURATION + _OWN_SOURCES)
+        self._private = self._write("private.conf", _CONFIGURATION + _OWN_SOURCES, _ARCHITECTURE, architecture)
 
     def update(self) -> None:
         """Read the suite's package lists."""
         if not KEYRING.is_file():
             raise AptError(f"{KEYRING} is missing: install the package debian-archive-keyring")
-        self._write("sources.list", f"deb [signed-by={KEYRING}] {self.mirror()} {SUITE} main\n")
+        self._write("sources.list", f"deb [signed-by={KEYRING}] {self.mirror()} {self.suite} main\n")
         self._get(self._private, "update", "--error-on=any")
 
     def closure(self, package: str) -> list[str]:
         """Return the package and everything that it depends on."""
         plan = self._get(self._private, "install", "--simulate", package)
         return [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
+
+    def named(self, pattern: str) -> list[str]:
+        """Return the names of the packages that match a regular expression, sorted."""
+        told = run(["apt-cache", "-c", str(self._private), "search", "--names-only", pattern], self.folder)
+        return sorted(line.split()[0] for line in told.splitlines())
 
     def download(self, packages: Sequence[str]) -> list[Path]:
         """Download packages and return their files."""
@@ -99,7 +111,8 @@ class Apt:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "status").touch()
 
-    def _write(self, name: str, template: str) -> Path:
+    def _write(self, name: str, template: str, more: str = "", architecture: str = "") -> Path:
         path = self.folder / name
-        path.write_text(template.format(folder=self.folder))
+        lines = more.format(name=architecture) if architecture else ""
+        path.write_text(template.format(folder=self.folder, architecture=lines))
         return path

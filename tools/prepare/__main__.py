@@ -12,6 +12,10 @@ _TARGETS: dict[str, tuple[Callable[[], None], ...]] = {
     "tox": (lambda: environment.ensure(["test"]),),
     "check": (lambda: environment.ensure(["test", "check"]),),
     "test": (lambda: environment.ensure(["test"]), lambda: debian.ensure(debian.FOR_TESTS), browser.ensure),
+    "firmware": (lambda: debian.ensure(debian.FOR_FIRMWARE),),
+    "gateway": (lambda: debian.ensure(debian.FOR_FIRMWARE), lambda: debian.ensure(debian.FOR_GATEWAY)),
+    "wheel": (lambda: environment.ensure(["test"]),),
+    "deb": (lambda: debian.ensure(debian.FOR_PACKAGE),),
     "bench": (lambda: environment.ensure(["test"]), lambda: debian.ensure(debian.FOR_BENCHMARKS)),
 }
 

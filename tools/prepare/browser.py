@@ -1,27 +1,33 @@
-"""playwright-core, which drives Chromium in the lab: one npm package without a browser, in the build folder."""
+"""The npm packages of the tests, in the build folder, none of which brings a browser.
+
+playwright-core drives Chromium; uqr is what LuCI has for QR codes, and its stand-in too.
+"""
 
 import json
 
 from .steps import BUILD, run, say
 
 FOLDER = BUILD / "node"
-# The newest that runs on the Node.js 18 of Debian 12.
-VERSION = "1.61.1"
+PACKAGES = (
+    ("playwright-core", "1.61.1"),  # the newest that runs on the Node.js 18 of Debian 12
+    ("uqr", "0.1.3"),
+)
 
 
 def ensure() -> None:
-    """Install playwright-core, unless this version is there."""
-    if _installed() == VERSION:
+    """Install what isn't there in the right version."""
+    missing = [f"{name}@{version}" for name, version in PACKAGES if _installed(name) != version]
+    if not missing:
         return
-    say(f"installing playwright-core {VERSION} into {FOLDER.relative_to(BUILD.parent)}")
+    say(f"installing {', '.join(missing)} into {FOLDER.relative_to(BUILD.parent)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     npm = ["npm", "install", "--prefix", str(FOLDER), "--no-audit", "--no-fund", "--loglevel=error"]
-    run([*npm, f"playwright-core@{VERSION}"], "npm could not install playwright-core")
+    run([*npm, *missing], f"npm could not install {', '.join(missing)}")
 
 
-def _installed() -> str | None:
+def _installed(name: str) -> str | None:
     try:
-        version = json.loads((FOLDER / "node_modules" / "playwright-core" / "package.json").read_text())["version"]
+        version = json.loads((FOLDER / "node_modules" / name / "package.json").read_text())["version"]
     except FileNotFoundError:
         return None
     return str(version)

@@ -23,8 +23,38 @@ FOR_BENCHMARKS: Programs = (
     ("gcc", "build-essential"),
     *PROGRAM,
 )
-FOR_TESTS: Programs = (
+# Compilers for routers, with the headers that they want, and what runs a router's program here.
+_ROUTERS = (
+    ("mips-linux-gnu", "mips"),
+    ("mipsel-linux-gnu", "mipsel"),
+    ("arm-linux-gnueabihf", "armhf"),
+    ("aarch64-linux-gnu", "arm64"),
+    ("s390x-linux-gnu", "s390x"),
+)
+_COMPILERS: Programs = tuple((f"{triplet}-gcc", f"gcc-{triplet}") for triplet, _ in _ROUTERS)
+_HEADERS: Programs = tuple((f"{triplet}-gcc", f"libc6-dev-{name}-cross") for triplet, name in _ROUTERS)
+FOR_FIRMWARE: Programs = (
+    ("gcc", "build-essential"),
+    ("make", "make"),
+    ("xz", "xz-utils"),
+    ("bzip2", "bzip2"),
+    ("qemu-mips-static", "qemu-user-static"),
+    *_COMPILERS,
+    *_HEADERS,
+)
+# Emulators of whole machines, in which the firmware is tried.
+FOR_GATEWAY: Programs = (
     ("ip", "iproute2"),
+    ("qemu-system-mipsel", "qemu-system-mips"),
+    ("qemu-system-s390x", "qemu-system-misc"),
+)
+# Debian's package of edgeturn, and a machine that systemd runs, to try it in.
+FOR_PACKAGE: Programs = (("dpkg-deb", "dpkg"), ("systemd-analyze", "systemd"))
+FOR_SERVICE: Programs = (*FOR_PACKAGE, ("systemd-nspawn", "systemd-container"), ("lintian", "lintian"))
+FOR_TESTS: Programs = (
+    *FOR_SERVICE,
+    *FOR_GATEWAY,
+    *FOR_FIRMWARE,
     ("turnserver", "coturn"),
     ("turnutils_uclient", "coturn"),
     ("turnutils_peer", "coturn"),
@@ -40,6 +70,9 @@ FOR_TESTS: Programs = (
     ("openssl", "openssl"),
     ("iptables-nft", "iptables"),
     ("gcc", "build-essential"),
+    ("msgfmt", "gettext"),
+    ("shellcheck", "shellcheck"),
+    ("busybox", "busybox-static"),
     *PROGRAM,
 )
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])

@@ -1,0 +1,1 @@
+// Names that no C source mentions: none.
