@@ -31,6 +31,9 @@ _PACKAGES = {
     "nginx": "nginx",
     "haproxy": "haproxy",
     "curl": "curl",
+    "msgfmt": "gettext",
+    "busybox": "busybox",
+    "shellcheck": "shellcheck",
 }
 
 
