@@ -41,7 +41,8 @@ class Loop:
         self.now = seam.clock()
         self.poller = seam.Poller()
         self.running = True
-        self.unsent = self.failures = 0
+        self.failures = 0
+        self._unsent = 0
         self.before_wait: "Callable[[], int]" = lambda: LONGEST_WAIT  # returns in how many seconds it's wanted again
         self.late: "list[Callable[[], object]]" = []  # called once, after all that was ready
         self.dtls: "Dtls | None" = None  # whoever takes that on the sockets of the UDP listeners
@@ -55,7 +56,7 @@ class Loop:
 
     def add_listener(self, sock: "seam.Socket", place: bytes) -> int:
         """Serve clients on a UDP socket that is bound to port||ip; return the listener's number."""
-        via = self.open_way(UDP, place, sock.sendto)
+        via = self.open_way(UDP, place, seam.sender(sock))
         take = self.turn.client if self.dtls is None else self.dtls.listen(sock, place)
         self.poller.register(sock, self._reader(sock, 0, take, via))
         return via
@@ -147,12 +148,18 @@ class Loop:
     def _failed(self, error: Exception) -> None:
         """Count what escaped a handler: a heap of fixed size that is crowded, or a defect of ours."""
         if isinstance(error, MemoryError):
-            self.unsent += 1
+            self._unsent += 1
             seam.settle()
             return
         self.failures += 1
         if self.failures <= _TRACES:
             seam.print_trace(error)
+
+    @property
+    def unsent(self) -> int:
+        """How many datagrams could not be sent."""
+        self._unsent += seam.flush()
+        return self._unsent
 
     def close(self) -> None:
         """Close the relay sockets."""
@@ -228,18 +235,19 @@ class Loop:
                 return
             except OSError:
                 pass
-        self.unsent += 1
+        self._unsent += 1
 
     def _relay_opened(self, index: int) -> None:
         sock = self.relays.sockets[index]
         assert sock is not None
-        self._send[2 * index] = sock.sendto
+        self._send[2 * index] = seam.sender(sock)
         self._send[2 * index + 1] = self._unfragmented(sock)
 
     def _unfragmented(self, sock: "seam.Socket") -> "Callable[..., object]":
         """Return what sends a datagram with DF."""
 
         def send(data: "bytes | memoryview", destination: "tuple[str, int]") -> None:
+            self._unsent += seam.flush()  # what was sent before goes before, and without DF
             sockets.set_dont_fragment(sock, True)
             try:
                 sock.sendto(data, destination)

@@ -8,7 +8,7 @@ import os
 import sys
 
 from edgeturn.seam.micropython_addresses import *
-from edgeturn.seam.shared import EADDRINUSE, EAGAIN, Stream, error_is_writable
+from edgeturn.seam.shared import EADDRINUSE, EADDRNOTAVAIL, EAGAIN, Stream, error_is_writable
 
 try:
     from edgeturn.seam.micropython_native import *
@@ -50,7 +50,17 @@ class Plain(Stream):
             call("shutdown", self.sock.fileno(), 1)
 
 
-_MESSAGES = {1: "not permitted", 2: "no such file", 13: "permission denied", EADDRINUSE: "address in use"}
+_MESSAGES = {
+    1: "not permitted",
+    2: "no such file",
+    13: "permission denied",
+    20: "not a folder",
+    21: "is a folder",
+    28: "no space left",
+    30: "read-only file system",
+    EADDRINUSE: "address in use",
+    EADDRNOTAVAIL: "no interface has this address",
+}
 
 
 failure = OSError  # the error of a number

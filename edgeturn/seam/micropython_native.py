@@ -13,11 +13,13 @@ from _edgeturn import (
     MSG_ERRQUEUE,
     Poller,
     Receiver,
+    Sender,
     Table,
     bpf,
     call,
     clock,
     datagram,
+    flush,
     hmac_sha1,
     hmac_sha256,
     md5,
@@ -41,6 +43,11 @@ DATAGRAM_SIZE = 65535
 def receiver(sock, buffer: bytearray, offset: int) -> Receiver:
     """Return what receives a datagram into a buffer at an offset, and returns its size and native source."""
     return Receiver(sock.fileno(), buffer, offset)
+
+
+def sender(sock) -> Sender:
+    """Return what sends data to a native destination; what it gathers under load is sent before the next wait."""
+    return Sender(sock.fileno())
 
 
 def read_stream(sock, view: memoryview) -> "int | None":

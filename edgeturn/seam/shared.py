@@ -37,6 +37,16 @@ def bpf_number(machine: str) -> int:
     return 0
 
 
+def sender(sock):
+    """Return what sends data to a native destination; what it gathers under load is sent before the next wait."""
+    return sock.sendto
+
+
+def flush() -> int:
+    """Send what senders gathered; return how many datagrams could not be sent since the last time."""
+    return 0
+
+
 _EE_LOCAL, _EE_ICMP, _EE_ICMP6 = 1, 2, 3
 
 

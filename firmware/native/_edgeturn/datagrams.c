@@ -80,6 +80,9 @@ typedef struct {
 	uint8_t *data;
 	size_t size;
 	int descriptor;
+	int before, served; // datagrams in the turn before and in this one
+	unsigned turn;
+	bool empty;
 } receiver_t;
 
 // Receiver(descriptor, buffer, offset): a call receives a datagram there and returns its size and its source's sockaddr
@@ -96,26 +99,71 @@ static mp_obj_t receiver_new(const mp_obj_type_t *type, size_t count, size_t key
 	if (offset > whole.len)
 		mp_raise_ValueError(NULL);
 	self->descriptor = mp_obj_get_int(values[0]);
+	self->before = self->served = 0;
+	self->turn = poller_turns;
+	self->empty = false;
 	self->buffer = values[1];
 	self->data = (uint8_t *)whole.buf + offset;
 	self->size = whole.len - offset;
 	return MP_OBJ_FROM_PTR(self);
 }
 
-static mp_obj_t receiver_call(mp_obj_t object, size_t count, size_t keywords, const mp_obj_t *values)
+// Return how many to ask for at once: what came the last time; in one turn it's the loop that doubles it.
+static int wanted(receiver_t *self)
 {
-	receiver_t *self = MP_OBJ_TO_PTR(object);
+	if (self->turn != poller_turns) {
+		self->turn = poller_turns;
+		self->before = self->served;
+		self->served = 0;
+		self->empty = false;
+	}
+	return self->served < self->before ? self->before - self->served : self->before;
+}
+
+static mp_obj_t take(receiver_t *self)
+{
+	const void *name;
+	size_t size, received = batch_take(self->data, self->size, &name, &size);
+
+	self->served++;
+	return pair(MP_OBJ_NEW_SMALL_INT(received), source(name, MIN(size, sizeof(struct sockaddr_in6))));
+}
+
+static mp_obj_t receive_one(receiver_t *self)
+{
 	struct sockaddr_in6 name;
 	socklen_t size = sizeof(name);
-	ssize_t received;
+	ssize_t received = recvfrom(self->descriptor, self->data, self->size, 0, (struct sockaddr *)&name, &size);
 
-	mp_arg_check_num(count, keywords, 0, 0, false);
-	received = recvfrom(self->descriptor, self->data, self->size, 0, (struct sockaddr *)&name, &size);
 	if (received < 0 && errno == EAGAIN)
 		raise_nothing();
 	if (received < 0)
 		mp_raise_OSError(errno);
+	self->served++;
 	return pair(MP_OBJ_NEW_SMALL_INT(received), source(&name, MIN(size, sizeof(name))));
+}
+
+static mp_obj_t receiver_call(mp_obj_t object, size_t count, size_t keywords, const mp_obj_t *values)
+{
+	receiver_t *self = MP_OBJ_TO_PTR(object);
+	int most = wanted(self), owner = batch_owner(), empty;
+
+	mp_arg_check_num(count, keywords, 0, 0, false);
+	if (owner == self->descriptor)
+		return take(self);
+	if (self->empty) {
+		self->empty = false;
+		raise_nothing();
+	}
+	if (most < 2 || owner >= 0)
+		return receive_one(self);
+	empty = batch_fetch(self->descriptor, most);
+	if (empty < 0 && errno == EAGAIN)
+		raise_nothing();
+	if (empty < 0)
+		mp_raise_OSError(errno);
+	self->empty = empty;
+	return take(self);
 }
 
 MP_DEFINE_CONST_OBJ_TYPE(edgeturn_receiver_type, MP_QSTR_Receiver, MP_TYPE_FLAG_NONE,

@@ -23,8 +23,18 @@ struct hash {
 
 extern const struct hash hash_md5, hash_sha1, hash_sha256;
 
+// batches.c: a batch of datagrams that came, of one socket, and one of what is to be sent.
+int batch_owner(void); // whose datagrams are still there, -1: nobody's
+void batch_forget(int descriptor);
+int batch_fetch(int descriptor, int most); // says whether the socket is empty now, -1: errno
+size_t batch_take(uint8_t *to, size_t room, const void **name, size_t *name_size);
+void batch_gather(bool whether); // rather than send one by one
+void batch_flush(void);
+
+extern unsigned poller_turns; // poller.c: how many waits there were
+
 // What the module's table of names refers to.
-extern const mp_obj_type_t edgeturn_receiver_type, edgeturn_poller_type, edgeturn_table_type;
+extern const mp_obj_type_t edgeturn_receiver_type, edgeturn_sender_type, edgeturn_poller_type, edgeturn_table_type;
 
 MP_DECLARE_CONST_FUN_OBJ_VAR(edgeturn_call_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(edgeturn_address_of_obj);
@@ -40,6 +50,7 @@ MP_DECLARE_CONST_FUN_OBJ_2(edgeturn_same_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(edgeturn_unpack_pair_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(edgeturn_pack_pair_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(edgeturn_datagram_obj);
+MP_DECLARE_CONST_FUN_OBJ_0(edgeturn_flush_obj);
 MP_DECLARE_CONST_FUN_OBJ_2(edgeturn_receive_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(edgeturn_receive_message_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(edgeturn_send_message_obj);

@@ -35,10 +35,12 @@ static const mp_rom_map_elem_t names[] = {
 	FUNCTION(unpack_pair),
 	FUNCTION(pack_pair),
 	FUNCTION(datagram),
+	FUNCTION(flush),
 	FUNCTION(receive),
 	FUNCTION(receive_message),
 	FUNCTION(send_message),
 	{ MP_ROM_QSTR(MP_QSTR_Receiver), MP_ROM_PTR(&edgeturn_receiver_type) },
+	{ MP_ROM_QSTR(MP_QSTR_Sender), MP_ROM_PTR(&edgeturn_sender_type) },
 	{ MP_ROM_QSTR(MP_QSTR_Poller), MP_ROM_PTR(&edgeturn_poller_type) },
 	{ MP_ROM_QSTR(MP_QSTR_Table), MP_ROM_PTR(&edgeturn_table_type) },
 

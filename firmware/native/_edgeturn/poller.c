@@ -20,8 +20,10 @@ typedef struct {
 	mp_obj_t *handlers; // by descriptor
 	mp_obj_t row;
 	int ready, at;
-	struct epoll_event events[AT_ONCE];
+	struct epoll_event events[AT_ONCE + 1];
 } poller_t;
+
+unsigned poller_turns;
 
 static mp_obj_t poller_new(const mp_obj_type_t *type, size_t count, size_t keywords, const mp_obj_t *values)
 {
@@ -87,6 +89,8 @@ static mp_obj_t poller_unregister(mp_obj_t object, mp_obj_t sock)
 	int descriptor = descriptor_of(sock);
 
 	if (descriptor >= 0 && (size_t)descriptor < self->size && self->handlers[descriptor] != MP_OBJ_NULL) {
+		batch_flush();
+		batch_forget(descriptor);
 		self->handlers[descriptor] = MP_OBJ_NULL;
 		epoll_ctl(self->epoll, EPOLL_CTL_DEL, descriptor, NULL);
 	}
@@ -94,18 +98,36 @@ static mp_obj_t poller_unregister(mp_obj_t object, mp_obj_t sock)
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(poller_unregister_obj, poller_unregister);
 
+// Add whose datagrams were fetched and not handed out.
+static void add_owner(poller_t *self, int owner)
+{
+	int i;
+
+	for (i = 0; i < self->ready; i++)
+		if (self->events[i].data.fd == owner)
+			return;
+	self->events[self->ready++] = (struct epoll_event){ .events = EPOLLIN, .data.fd = owner };
+}
+
 // wait(milliseconds) -> what is ready, at the latest after a time; -1 waits for ever, and a signal ends it
 static mp_obj_t poller_wait(mp_obj_t object, mp_obj_t milliseconds)
 {
 	poller_t *self = MP_OBJ_TO_PTR(object);
 
+	int owner = batch_owner();
+
+	batch_flush();
+	poller_turns++;
 	self->at = 0;
-	self->ready = epoll_wait(self->epoll, self->events, AT_ONCE, mp_obj_get_int(milliseconds));
+	self->ready = epoll_wait(self->epoll, self->events, AT_ONCE, owner < 0 ? mp_obj_get_int(milliseconds) : 0);
 	if (self->ready < 0) {
 		self->ready = 0;
 		if (errno != EINTR)
 			mp_raise_OSError(errno);
 	}
+	if (owner >= 0)
+		add_owner(self, owner);
+	batch_gather(self->ready > 1);
 	return object;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(poller_wait_obj, poller_wait);
@@ -123,6 +145,7 @@ static mp_obj_t poller_next(mp_obj_t object)
 		if (row->items[0] != MP_OBJ_NULL)
 			return self->row;
 	}
+	batch_flush();
 	return MP_OBJ_STOP_ITERATION;
 }
 
