@@ -31,7 +31,7 @@ def secret_command() -> None:
 @click.argument("value", required=False)
 @place.with_file
 def add(value: str | None, file: Path) -> None:
-    """Add a secret behind the others, a random one if no VALUE is given."""
+    """Add a secret behind the others, a random one if no VALUE is given; - reads it from standard input."""
     place.read_text(file)
     secret.add_to(str(file), random_word() if value is None else value)
 

@@ -70,6 +70,7 @@ def uninstall(file: Path) -> None:
     if not place.exists(UNIT):
         raise Failure(_not_ours())
     service_machine.check_root("removing a service")
+    service_machine.check_unit()
     service_machine.remove_unit()
     click.echo(f"Stopped {NAME} and removed {UNIT}.")
     click.echo(f"What the kernel still carries: `{place.command('kernel detach', file)}` ends it.")
@@ -95,6 +96,7 @@ def status(file: Path, as_json: bool) -> None:
 def _install(file: Path, firewall: bool) -> None:
     """Do all of it, and say what to type next."""
     places = Places()
+    service_machine.check_unit()
     service_machine.check_places(places)
     service_machine.make_user()
     made = not place.exists(file)

@@ -44,9 +44,18 @@ def check_root(for_what: str) -> None:
         raise Failure(f"{for_what} needs root: call this as root (`sudo`).")
 
 
+def check_unit() -> None:
+    """Raise a Failure where the unit's place is taken by what we haven't made: a mask, or a unit of somebody's own."""
+    if UNIT.is_symlink():
+        raise Failure(f"{UNIT} is a link to {os.readlink(UNIT)}: `systemctl unmask {NAME}` or `rm {UNIT}` removes it.")
+    if place.exists(UNIT) and not installed().startswith(service_unit.HEAD):
+        raise Failure(f"{UNIT} wasn't made by `edgeturn service install`, and is left as it is: move it away first.")
+
+
 def check_places(places: Places) -> None:
-    """Raise a Failure where somebody else than root could change what the service runs."""
-    for each in (Path(places.python).resolve(), Path(places.package).resolve()):
+    """Raise a Failure where somebody else than root could change what the service runs, or a link on the way there."""
+    named = [Path(os.path.abspath(each)) for each in (places.python, places.package)]
+    for each in [*named, *[path.resolve() for path in named]]:
         for part in (each, *each.parents):
             found = part.stat()
             open_to_all = found.st_mode & _OTHERS_WRITE and not found.st_mode & stat.S_ISVTX

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeturn.cli.failure import Failure
 from edgeturn.protocol.address import port_of
 from edgeturn.relay import listeners, plan
 from edgeturn.relay.configuration import Configuration
 
 NAME = "edgeturn.service"
 USER = "edgeturn"
+HEAD = "# Made by `edgeturn service install`; `systemctl edit edgeturn` keeps what you add to it.\n"
 _RUN = Path("/run")
 _BPF = Path("/sys/fs/bpf")
 _HOMES = tuple(Path(each) for each in ("/home", "/root", "/run/user"))
@@ -73,8 +75,7 @@ def text(settings: Configuration, file: Path, firewall: bool = False, places: Pl
         ("Service", (*_commands(settings, file, where), *_means(settings, file, where), *_sandbox(settings, firewall))),
         ("Install", (("WantedBy", "multi-user.target"),)),
     )
-    head = "# Made by `edgeturn service install`; `systemctl edit edgeturn` keeps what you add to it.\n"
-    return head + "\n".join(f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in rows) for name, rows in parts)
+    return HEAD + "\n".join(f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in rows) for name, rows in parts)
 
 
 def _unit(file: Path) -> Iterator[tuple[str, str]]:
@@ -122,7 +123,7 @@ def _means(settings: Configuration, file: Path, where: Places) -> Iterator[tuple
     yield "LimitNOFILE", str(plan.open_files(limits, 2) + plan.held_files(limits, 2))
     control = Path(settings.text("control")).parent
     if control.parent == _RUN:
-        yield "RuntimeDirectory", _plain(control.name)
+        yield "RuntimeDirectory", _quoted(control.name)
         yield "RuntimeDirectoryMode", "0750"
     else:
         yield "ReadWritePaths", _quoted(str(control))
@@ -166,5 +167,7 @@ def _quoted(word: str) -> str:
 
 
 def _plain(value: str) -> str:
-    """Return a value in which a percent sign is one."""
+    """Return a value in which a percent sign is one; Failure where it would begin another line of the unit."""
+    if not value.isprintable():
+        raise Failure(f"the unit of a service can't name {value!r}: choose a path without control characters.")
     return value.replace("%", "%%")

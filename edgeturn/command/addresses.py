@@ -69,7 +69,10 @@ def _certified_names(file: str) -> "list[str]":
     """Return the domain names of a certificate; what is wrong with it is said elsewhere."""
     if not file:
         return []
-    from edgeturn.protocol import certificate  # here, because it takes memory
+    try:
+        from edgeturn.protocol import certificate  # here, because it takes memory
+    except ImportError:  # built without TLS
+        return []
     from edgeturn.relay.describe import printable
 
     try:

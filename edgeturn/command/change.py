@@ -27,7 +27,7 @@ def apply(file: str, edit: "Callable[[Document], None]") -> None:
 def tell(file: str, what: str, live: bool = True) -> None:
     """Say what was changed and when a running relay takes it."""
     if live:
-        print(f"{what}; a running relay takes it by `{place.command('reload', file)}`.")
+        print(f"{what}; a running relay takes it by `{place.service('reload', file)}`.")
     else:
         print(f"{what}; it takes effect when the relay is started next.")
 

@@ -49,7 +49,7 @@ def is_served(settings: "Configuration") -> "dict[str, object] | None":
 
 def _why(error: OSError, path: str, file: str) -> str:
     """Return why no relay is reached, and what to do."""
-    gone = f"see whether the relay runs with this configuration (`{place.command('run', file)}`)"
+    gone = f"see whether the relay runs with this configuration (`{place.service('start', file)}`)"
     if error.args[0] == _ENOENT:
         return f"no relay is reached: there is no control socket {path}; {gone}."
     if error.args[0] in (_EPERM, _EACCES):

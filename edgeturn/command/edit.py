@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgeturn.relay.uci import Entry, Section
 
 _RELAY = "config relay 'main'"
+_TAB = 9
 
 
 class Document:
@@ -71,8 +72,10 @@ class Document:
 
     def add_section(self, kind: str, name: str, options: "list[tuple[str, str]]") -> None:
         """Add a section at the end; what can't be its name on OpenWrt is its option `name`."""
-        added = [f"config {kind} {uci.quote(_one_line(name))}"] if uci.is_name(name) else [f"config {kind}"]
-        options = options if uci.is_name(name) else [("name", name)] + options
+        # Of two sections with one name UCI makes one, and of two types it reads nothing of the file.
+        free = uci.is_name(name) and not any(each.name == name for each in self.sections)
+        added = [f"config {kind} {uci.quote(_one_line(name))}"] if free else [f"config {kind}"]
+        options = options if free else [("name", name)] + options
         added += [f"\toption {option} {uci.quote(_one_line(value))}" for option, value in options]
         end = self._ending()
         gap = end if self.text else ""
@@ -131,7 +134,14 @@ class Document:
 def _one_line(value: str) -> str:
     if "\n" in value or "\r" in value or "\0" in value:
         raise Wrong("a value can't have a line break or a NUL in it.")
+    if any(_is_unprintable(ord(each)) for each in value):
+        raise Wrong("a value can't have control characters or halves of characters in it.")
     return value
+
+
+def _is_unprintable(number: int) -> bool:
+    """Say whether a character would do something to a terminal, or is no character by itself: a surrogate."""
+    return (number < 0x20 and number != _TAB) or 0x7F <= number < 0xA0 or 0xD800 <= number < 0xE000
 
 
 def _split(text: str) -> "list[str]":

@@ -1,16 +1,20 @@
 """Writing configuration files, which hold secrets: mode 0600, and never half of one.
 
-Rule 1: a text is written beside the file and takes its place at once; before it has its mode it's empty.
+Rule 1: a text is written beside the file and takes its place at once; until then only we can read it.
+Rule 2: the folder may be another's: what lies there under a name that we want to use is neither followed nor changed.
 """
 
 import os
 
 from edgeturn import seam
-from edgeturn.command.failure import Failure
+from edgeturn.command.failure import Failure, Wrong
 
 _SECRET_MODE = 0o600
 _LINK_SIZE = 4096
+_RANDOM_SIZE = 6
 _EPERM = 1
+_WRITE_NEW = 0xC1 if seam.EADDRINUSE != 125 else 0x501  # O_WRONLY | O_CREAT | O_EXCL, other numbers on MIPS
+_KIND, _REGULAR = 0xF000, 0x8000  # S_IFMT, S_IFREG
 
 
 def create(file: str, text: str) -> None:
@@ -27,35 +31,55 @@ def replace(file: str, text: str) -> None:
     try:
         file = target(file)  # a link stays a link
         kept = os.stat(file)
+        if kept[0] & _KIND != _REGULAR:
+            raise Wrong(f"{file} is no file that could be replaced; nothing was changed.")
         _write(file, text, kept[0] & 0o7777, (kept[4], kept[5]))
     except OSError as error:
         raise Failure(f"{file} can't be written: {seam.reason(error)}; nothing was changed.")
 
 
 def _write(file: str, text: str, mode: int, owner: "tuple[int, int] | None") -> None:
+    data = text.encode()
     folder, slash, name = file.rpartition("/")
-    beside = f"{folder}{slash}.{name}.{seam.process_id()}"
-    before = seam.call("umask", 0o077) if seam.CALLS else 0
+    beside = f"{folder}{slash}.{name}.{_random_name()}"
     try:
-        with open(beside, "wb") as out:
-            pass
-        seam.set_mode(beside, mode)
-        if owner is not None and owner != tuple(os.stat(beside)[4:6]):
-            if not seam.CALLS:
-                raise OSError(_EPERM)
-            seam.call("chown", beside, owner[0], owner[1])
-        with open(beside, "wb") as out:
-            out.write(text.encode())
-            out.flush()
-            if seam.CALLS:
-                seam.call("fsync", out.fileno())
+        if seam.CALLS:
+            _write_new(beside, data, mode, owner)
+        else:
+            _write_as_we_are(beside, data, mode, owner)
         os.rename(beside, file)
-    except OSError:
+    except BaseException:
         _remove(beside)
         raise
+
+
+def _write_new(path: str, data: bytes, mode: int, owner: "tuple[int, int] | None") -> None:
+    """Write a file that isn't there yet; through its number, for the name may be another's file's a moment later."""
+    number = seam.call("open", path, _WRITE_NEW, _SECRET_MODE)
+    try:
+        while data:
+            data = data[seam.call("write", number, data, len(data)) :]
+        if owner is not None and owner != tuple(os.stat(path)[4:6]):
+            seam.call("fchown", number, owner[0], owner[1])
+        seam.call("fchmod", number, mode)
+        seam.call("fsync", number)
     finally:
-        if seam.CALLS:
-            seam.call("umask", before)
+        seam.call("close", number)
+
+
+def _write_as_we_are(path: str, data: bytes, mode: int, owner: "tuple[int, int] | None") -> None:
+    """Write a file where nothing can be called: nobody guesses its name, and it's empty until it has its mode."""
+    with open(path, "wb") as out:
+        pass
+    seam.set_mode(path, mode)
+    if owner is not None and owner != tuple(os.stat(path)[4:6]):
+        raise OSError(_EPERM)
+    with open(path, "wb") as out:
+        out.write(data)
+
+
+def _random_name() -> str:
+    return "".join([f"{byte:02x}" for byte in seam.random_bytes(_RANDOM_SIZE)])
 
 
 def _remove(file: str) -> None:
@@ -88,5 +112,6 @@ def target(file: str) -> str:
         if not size:
             break
         named = bytes(buffer[:size]).decode()
-        file = named if named.startswith("/") else file.rpartition("/")[0] + "/" + named
+        folder, slash, _ = file.rpartition("/")
+        file = named if named.startswith("/") else folder + slash + named
     return file

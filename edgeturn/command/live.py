@@ -113,7 +113,9 @@ def _check_same(status: "dict[str, Any]", file: str) -> None:
     """Refuse to give a relay the file of another."""
     used = status["configuration"]
     if used.startswith("/") and not place.is_same(used, file):
-        raise Failure(f"the relay at this control socket runs with {used}, not with {file}: nothing was changed.")
+        way = place.service("reload", file)
+        hint = f"; `{way}` has it take a new copy" if way.startswith("service ") else ""
+        raise Failure(f"the relay at this control socket runs with {used}, not with {file}: nothing was changed{hint}.")
 
 
 def _left(count: int) -> str:

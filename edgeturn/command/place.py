@@ -12,6 +12,7 @@ from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.uci import ConfigError
 
 OPENWRT_FOLDER = "/etc/config"
+OPENWRT_SERVICE = "/etc/init.d/edgeturn"
 SYSTEM_FILE = "/etc/edgeturn/edgeturn.conf"
 _ENOENT, _EPERM, _EACCES = 2, 1, 13
 
@@ -67,6 +68,13 @@ def command(name: str, file: "str | None", *words: str) -> str:
     """Return what to type to run a command on a file, or on none, for messages; words are what a shell might take."""
     place = [] if file is None or file == default_file() else ["-c", quoted(file)]
     return " ".join([_program(), name] + [quoted(word) for word in words] + place)
+
+
+def service(action: str, file: str) -> str:
+    """Return what to type to start, or to reload, the relay of a file: OpenWrt's service runs it on a copy."""
+    if file == OPENWRT_FOLDER + "/edgeturn" and exists(OPENWRT_SERVICE):
+        return f"service edgeturn {action}"
+    return command("run" if action == "start" else action, file)
 
 
 def _program() -> str:

@@ -1,7 +1,8 @@
 """`edgeturn run`: set up, have the kernel attached, say what a person needs next, and be the daemon.
 
 Rule 1: the daemon is this very process; before it begins, all that the tool has loaded is forgotten.
-Rule 2: that a file was made is said at once; what keeps the relay from starting is said by the relay.
+Rule 2: that a file was made is said at once; a port that can't be had is said before anything is attached or promised,
+        and what else keeps the relay from starting by the relay.
 """
 
 import struct
@@ -11,7 +12,10 @@ from edgeturn import seam
 from edgeturn.command import control, files, ice, identity, place
 from edgeturn.command.failure import Failure
 from edgeturn.command.output import bytes_text, counted, date_text, pool_text, print_json
-from edgeturn.relay import attacher, plan
+from edgeturn.protocol import anycast
+from edgeturn.protocol.address import ip_of
+from edgeturn.relay import attacher, listeners, network, plan
+from edgeturn.relay.streams import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ def run(given: "Given") -> int:
         print(f"Made {file} with a realm, one secret and one user; keep it, it is the relay's identity.\n")
     settings = place.read(file)
     _check_alone(settings, file)
+    _check_listeners(settings)
     _raise_file_limit(settings)
     _print_next(settings, file)
     settings.file = identity.absolute(file)
@@ -50,6 +55,27 @@ def _check_alone(settings: "Configuration", file: str) -> None:
             f"`{place.command('status', file)}` shows it; for a second one use another file with other "
             "`listen` and `control`."
         )
+
+
+def _check_listeners(settings: "Configuration") -> None:
+    """Open and close what the relay will listen on; an address that isn't there yet keeps it only from that one."""
+    absent, opened = "", False
+    for each in listeners.addresses(settings, network.interfaces()):
+        if ip_of(each) in anycast.ADDRESSES:  # those come with the relay
+            continue
+        over = ""
+        try:
+            listeners.open_at(each).close()
+            over = " over TCP"
+            if listeners.serves_tcp(settings, each):
+                sockets.listener(each).close()
+            opened = True
+        except OSError as error:
+            absent = listeners.trouble(each, over, error)
+            if error.args[0] != seam.EADDRNOTAVAIL:
+                raise Failure(f"{absent}.")
+    if absent and not opened:
+        raise Failure(f"{absent}.")
 
 
 def _print_next(settings: "Configuration", file: str) -> None:

@@ -1,5 +1,7 @@
 """`edgeturn secret`: the shared secrets, by their fingerprints."""
 
+import sys
+
 from edgeturn.command import change, identity, place
 from edgeturn.command.failure import Wrong
 from edgeturn.command.output import print_json, print_table
@@ -33,7 +35,11 @@ def remove(given: "Given") -> None:
 
 
 def add_to(file: str, chosen: str) -> None:
-    """Add a secret to a file, behind the others."""
+    """Add a secret to a file, behind the others; "-" stands for a line of standard input, which no process list has."""
+    if chosen == "-":
+        chosen = sys.stdin.readline().rstrip("\r\n")
+    if not chosen:
+        raise Wrong("a secret can't be empty; nothing was changed.")
     change.apply(file, lambda document: _add(document, chosen, False))
     change.tell(file, f"Added the secret with fingerprint {fingerprint(chosen)}")
 
@@ -49,7 +55,7 @@ def rotate_in(file: str) -> None:
 
     change.apply(file, edit)
     print(f"New credentials are made with the secret {fingerprint(chosen)} from now on. Next:")
-    print(f"  1. {place.command('reload', file)}")
+    print(f"  1. {place.service('reload', file)}")
     shown = place.command("secret list --show", file)
     print(f"  2. give the new secret (`{shown}`) to whatever else mints credentials")
     for each in old:

@@ -168,7 +168,7 @@ COMMANDS = (
     ),
     (
         "secret add",
-        "Add a secret behind the others, a random one if no VALUE is given.",
+        "Add a secret behind the others, a random one if no VALUE is given; - reads it from standard input.",
         "secret.add",
         ("[VALUE]",),
         (FILE,),

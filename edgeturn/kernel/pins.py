@@ -45,6 +45,26 @@ def is_there(folder: str) -> bool:
     return mounts.mount_of(folder).kind == maps.FILE_SYSTEM
 
 
+def check(folder: str) -> None:
+    """Raise Unattachable where another than us could put something else in the place of a relay's folder (rule 2)."""
+    for each in (mounts.parent(folder), folder):
+        if mounts.is_folder(each) and not _is_ours(each, folder):
+            raise Unattachable(
+                f"kernel_pins: {each} belongs to another user, or leads elsewhere: remove it, or name a folder that "
+                "only root can change"
+            )
+
+
+def _is_ours(folder: str, pins: str) -> bool:
+    """Say whether a folder is ours, and the one of the pins no link, which nobody who attaches makes."""
+    if os.stat(folder)[4] != seam.user_id():
+        return False
+    try:
+        return folder != pins or seam.call("readlink", folder, bytearray(1), 1) < 0
+    except OSError:
+        return True
+
+
 def own(folder: str, user: int, group: int) -> None:
     """Let a relay's user reach its folder, and give it the maps that the relay writes."""
     seam.call("chown", folder, 0, group)
@@ -56,6 +76,7 @@ def own(folder: str, user: int, group: int) -> None:
 def remove(folder: str) -> None:
     """Remove a relay's pins and their folder, where nobody else has put something into it."""
     if mounts.is_folder(folder):
+        check(folder)
         maps.remove_pins(folder)
         _remove(folder)
 

@@ -100,7 +100,7 @@ class Administration:
                 self._daemon.turn.end(owner)
         if not ended:
             raise ControlError(
-                f"there is no session {_word(session)}" if user is None else f"{_word(user)} has no session"
+                f"there is no session {_word(session)}" if user is None else f"user {_word(user)} has no session"
             )
         return {"ended": ended}
 

@@ -31,13 +31,13 @@ from edgeturn.relay.relays import RelaySockets, StartError
 from edgeturn.relay.statistics import Statistics
 from edgeturn.relay.streams.peers import PeerSockets
 from edgeturn.relay.streams.pool import PROTOCOLS, Streams
-from edgeturn.relay.tls import dtls
 from edgeturn.relay.uci import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.relay.control import Command
     from edgeturn.relay.tls.certificates import Pair
+    from edgeturn.relay.tls.dtls import Dtls
     from edgeturn.relay.tls.renewal import Renewal
 
 
@@ -183,7 +183,7 @@ class Daemon:
         self.streams = Streams(self.loop, settings, self.log)
         self.peers = PeerSockets(self.loop, self.streams, self.log)
         self.observers.add(self.peers)
-        self.loop.dtls = dtls.opened(self.loop, settings, self.log)
+        self.loop.dtls = _dtls(self.loop, settings, self.log)
         self.ways = Listeners(self.loop, self.log)
         self.ways.beside.append((self.streams.listen, self.streams.unlisten))
         self._listen(settings)
@@ -319,12 +319,23 @@ def _open_log(settings: Configuration) -> Log:
         raise StartError(f"can't write to syslog: {seam.reason(error)}")
 
 
+def _dtls(loop: Loop, settings: Configuration, log: Log) -> "Dtls | None":
+    if not settings.values["dtls"]:
+        return None
+    from edgeturn.relay.tls import dtls  # here, because it takes memory
+
+    return dtls.opened(loop, settings, log)
+
+
 def _renewal(settings: Configuration, log: Log) -> "Renewal | None":
     """Return what follows the certificate, None where there's none; StartError where it can't serve."""
     if not settings.text("certificate"):
         return None
-    from edgeturn.relay.tls.certificates import Unusable  # here, because it takes memory
-    from edgeturn.relay.tls.renewal import Renewal
+    try:
+        from edgeturn.relay.tls.certificates import Unusable  # here, because it takes memory
+        from edgeturn.relay.tls.renewal import Renewal
+    except ImportError:
+        raise StartError("option 'certificate': this edgeturn is built without TLS: take one that has it, or remove it")
 
     try:
         return Renewal(settings, log)

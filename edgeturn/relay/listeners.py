@@ -13,7 +13,7 @@ from edgeturn.relay.relays import StartError
 
 _EACCES = 13
 _HINTS = {
-    seam.EADDRINUSE: "; is another TURN server running? `edgeturn check` says who has it",
+    seam.EADDRINUSE: "; is another TURN server running? `netstat -lnp` or `ss -lnp` says, as root, who has it",
     _EACCES: "; who isn't root needs a port from sysctl net.ipv4.ip_unprivileged_port_start on",
 }
 
@@ -127,7 +127,7 @@ class Listeners:
                 self._open(place)
             except OSError as error:
                 if error.args[0] != seam.EADDRNOTAVAIL:
-                    raise StartError(_trouble(place, self._over, error))
+                    raise StartError(trouble(place, self._over, error))
                 self._wait(place, error)
         if not self._socks:
             reasons = list(self.waiting.values())
@@ -170,8 +170,8 @@ class Listeners:
     def _wait(self, place: bytes, error: OSError) -> None:
         """Note that a place couldn't be opened, and say so once."""
         if place not in self.waiting:
-            self._log.write("warning", f"{_trouble(place, self._over, error)}; trying again each second")
-        self.waiting[place] = _trouble(place, self._over, error)
+            self._log.write("warning", f"{trouble(place, self._over, error)}; trying again each second")
+        self.waiting[place] = trouble(place, self._over, error)
 
     def _open(self, place: bytes) -> None:
         """Open every transport at a place, or none; OSError where one of them can't be."""
@@ -206,6 +206,7 @@ def is_asked(place: bytes, asked: "list[bytes]") -> bool:
     return place in asked or address.join(bytes(len(address.ip_of(place))), address.port_of(place)) in asked
 
 
-def _trouble(place: bytes, over: str, error: OSError) -> str:
+def trouble(place: bytes, over: str, error: OSError) -> str:
+    """Return why a listener can't be had, and what may help."""
     hint = _HINTS.get(error.args[0], "") if error.args else ""
     return f"can't listen on {address.format(place)}{over}: {seam.reason(error)}{hint}"

@@ -75,7 +75,7 @@ def test_kick_ends_sessions(start: StartRelay, call: Call) -> None:
             first.refresh(600)
         assert call("kick", "--user", "alice", *place) == "Ended 2.\n"
         assert "there is no session 1; `edgeturn sessions" in call("kick", "1", *place, code=1)
-        assert "bob has no session; `edgeturn sessions" in call("kick", "--user", "bob", *place, code=1)
+        assert "user bob has no session; `edgeturn sessions" in call("kick", "--user", "bob", *place, code=1)
     assert "say which" in call("kick", *place, code=2)
 
 

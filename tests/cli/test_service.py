@@ -69,6 +69,41 @@ def test_a_path_with_signs_of_its_own_stays_one_word() -> None:
     assert "ConditionPathExists=/etc/a b/100%%/$c.conf\n" in text
 
 
+def test_a_folder_with_a_space_is_one_folder() -> None:
+    assert 'RuntimeDirectory="my relay"' in unit("option control '/run/my relay/socket'")
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r"])  # systemd ends a line at either
+def test_no_path_begins_another_line_of_the_unit(sign: str) -> None:
+    settings = Configuration("config relay 'main'\n\toption realm 'a'\n", "x")
+    with pytest.raises(Failure, match="control characters"):
+        service_unit.text(settings, Path(f"/etc/x{sign}ExecStartPre=+/tmp/evil"), False, PLACES)
+    if sign == "\r":
+        with pytest.raises(Failure, match="control characters"):
+            unit("option control '/run/x\rExecStartPre=+/tmp/evil/socket'")
+
+
+def test_what_is_not_ours_is_neither_overwritten_nor_removed(
+    call: Call, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, mask = tmp_path / "unit", tmp_path / "mask"
+    nothing = tmp_path / "nothing"  # as /dev/null, to which systemctl's mask leads
+    for path, text in ((nothing, ""), (made, "[Service]\nExecStart=/bin/true\n")):
+        path.write_text(text)
+        path.chmod(0o666)
+    mask.symlink_to(nothing)
+    monkeypatch.setattr(service_machine, "BOOTED", tmp_path)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    for path, why in ((mask, "is a link to"), (made, "wasn't made by")):
+        monkeypatch.setattr(service_machine, "UNIT", path)
+        monkeypatch.setattr("edgeturn.cli.service.UNIT", path)
+        for words in ("install", "uninstall"):
+            assert why in " ".join(call("service", words, "-c", str(file), code=1).split())
+    assert nothing.read_text() == "" and nothing.stat().st_mode & 0o777 == 0o666
+    assert made.read_text().startswith("[Service]") and mask.is_symlink()
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (package systemd)")
 @pytest.mark.parametrize("entries", [(), ("list listen '0.0.0.0:443'",), ("option kernel 'off'",)])
 def test_systemd_finds_nothing_wrong_and_little_exposed(tmp_path: Path, entries: tuple[str, ...]) -> None:
@@ -115,6 +150,13 @@ def test_what_others_may_change_is_not_run_as_root(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         open_to_all.chmod(0o755)
         service_machine.check_places(Places("/usr/bin/python3", str(open_to_all)))
+        link = tmp_path / "theirs" / "python3"
+        link.parent.mkdir()
+        link.symlink_to("/usr/bin/python3")
+        service_machine.check_places(Places(str(link), str(open_to_all)))
+        os.chown(link.parent, 65534, 65534)
+        with pytest.raises(Failure):  # they could have the link lead elsewhere
+            service_machine.check_places(Places(str(link), str(open_to_all)))
         os.chown(open_to_all, 65534, 65534)
         with pytest.raises(Failure):
             service_machine.check_places(Places("/usr/bin/python3", str(open_to_all)))

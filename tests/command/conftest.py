@@ -54,13 +54,21 @@ class Command:
         return done.stdout
 
 
+_NETWORK = (
+    "ip link set lo up; ip link add one type veth peer name two; ip address add 192.0.2.1/24 dev one; "
+    'ip link set one up; ip link set two up; ip route add default via 192.0.2.2; exec "$@"'
+)
+_ALONE = ("unshare", "--net", "sh", "-ec", _NETWORK, "sh")
+
+
 class Run:
     """An `edgeturn run`, and what it wrote so far."""
 
-    def __init__(self, command: Command, *words: str) -> None:
+    def __init__(self, command: Command, *words: str, alone: bool = False) -> None:
+        """Start it; alone: in a network of its own, which has one interface and a default route."""
         self.output, self.errors = command.folder / "output", command.folder / "errors"
         with self.output.open("w") as out, self.errors.open("w") as errors:
-            argv = [*command.program, "run", "-c", str(command.file), *words]
+            argv = [*(_ALONE if alone else ()), *command.program, "run", "-c", str(command.file), *words]
             self.process = subprocess.Popen(argv, stdout=out, stderr=errors, cwd=ROOT, env=command.environment)
 
     def ready(self) -> "Run":

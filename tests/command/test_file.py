@@ -3,12 +3,13 @@
 import json
 import os
 import stat
+import subprocess
 
 import pytest
 
 from edgeturn import seam
 from edgeturn.command import identity
-from tests.blackbox.relay import DEADLINE, until
+from tests.blackbox.relay import DEADLINE, ROOT, until
 from tests.command.conftest import Command, Run
 
 WRONG = (
@@ -25,15 +26,16 @@ WRONG = (
     ("far away", ["user", "add", "e\u0301"], "letters of Latin scripts only"),
     ("both", ["user", "add", "x", "-g", "-p", "y"], "--password and --generate exclude each other."),
     ("no secret", ["secret", "remove", "00000000"], "there is no such secret"),
+    ("a terminal's", ["secret", "add", "a\x1b[2J"], "can't have control characters"),
     ("a line break", ["secret", "add", "a\nb"], "a value can't have a line break"),
 )  # fmt: skip
 
 
 def test_the_first_run_makes_an_identity_and_the_second_keeps_it(command: Command) -> None:
     command.file = command.folder / "new" / "folder" / "edgeturn.conf"
-    run = Run(command)
+    run = Run(command, alone=True)  # the default port may be in use on this machine
     until(lambda: "Proves that" in run.output.read_text() or run.process.poll() is not None, "what comes next")
-    run.process.kill()  # the default port may be in use on this machine
+    run.process.kill()
     run.process.wait(DEADLINE)
     said = run.output.read_text()
     assert said.startswith(f"Made {command.file} with a realm, one secret and one user; keep it")
@@ -79,6 +81,48 @@ def test_the_owner_stays_the_owner(configured: Command) -> None:
     assert (found.st_uid, found.st_gid) == (1234, 2345) and "example.net" in configured.file.read_text()
 
 
+def test_a_link_beside_us_stays_a_link(configured: Command) -> None:
+    configured.file.rename(configured.folder / "target")
+    configured.file.symlink_to("target")
+    words = ["config", "set", "realm", "example.net", "-c", configured.file.name]
+    paths = {"PYTHONPATH": str(ROOT), "MICROPYPATH": f"{ROOT}:.frozen"}
+    argv = [*configured.program, *words]
+    subprocess.run(argv, cwd=configured.folder, env=configured.environment | paths, check=True, timeout=60)
+    assert configured.file.is_symlink() and "example.net" in configured.file.read_text()
+
+
+def test_what_another_has_put_beside_the_file_is_neither_followed_nor_changed(configured: Command) -> None:
+    theirs = configured.folder / "theirs"
+    theirs.write_text("theirs")
+    # The name of a file to be written was the process's number, which can be guessed.
+    trap = f'ln -s theirs "{configured.folder}/.{configured.file.name}.$$"; exec "$@"'
+    words = ["config", "set", "realm", "example.net", "-c", str(configured.file)]
+    argv = ["sh", "-c", trap, "sh", *configured.program, *words]
+    subprocess.run(argv, cwd=ROOT, env=configured.environment, check=True, timeout=60)
+    assert theirs.read_text() == "theirs" and not configured.file.is_symlink()
+    assert "example.net" in configured.file.read_text()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may make a device")
+def test_a_device_is_not_replaced_by_a_file(configured: Command) -> None:
+    device = configured.folder / "null"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    except OSError as error:
+        pytest.skip(f"no device can be made here: {error}")
+    configured.file.unlink()
+    configured.file.symlink_to(device)
+    assert "is no file that could be replaced" in configured("secret", "add", "abcdefgh", code=2)
+    assert device.is_char_device() and sorted(os.listdir(configured.folder)) == [configured.file.name, "null"]
+
+
+def test_a_user_never_takes_the_name_of_another_section(configured: Command) -> None:
+    configured("user", "add", "main", "-p", "pw")  # as the relay's section: UCI would read nothing of the file
+    assert configured.file.read_text().endswith("\nconfig user\n\toption name 'main'\n\toption password 'pw'\n")
+    assert json.loads(configured("user", "list", "--json"))[0]["name"] == "main"
+    assert "Removed user 'main'" in configured("user", "remove", "main")
+
+
 def test_what_would_be_wrong_is_not_written(configured: Command) -> None:
     before = configured.file.read_text()
     for what, words, sentence in WRONG:
@@ -117,4 +161,8 @@ def test_users_and_secrets_by_name_and_fingerprint(configured: Command) -> None:
     said = configured("secret", "remove", listed[0]["secret"])
     assert "But nobody can log in" not in said
     assert "But nobody can log in" in configured("user", "remove", "J\u00f6rg")
+    assert "Added the secret" in configured("secret", "add", "-", given="out of sight\n")
+    assert configured("secret", "list", "--show").split()[-3:] == ["out", "of", "sight"]
+    configured("secret", "remove", "out of sight")
+    assert "can't be empty" in configured("secret", "add", "-", code=2)
     assert "has no secret to mint from" in configured("credentials", code=2)

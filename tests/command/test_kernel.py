@@ -79,3 +79,14 @@ def test_what_is_wrong_is_one_sentence(command: Command) -> None:
     for what, words, before, sentence in rows:
         (said,) = inside(command, f'{before}"$@" kernel attach -c "{command.file}" {words}; test $? = 1 || echo code')
         assert said.startswith(sentence) and said.count("\n") == 0, (what, said)
+
+
+def test_what_the_kernel_refuses_leaves_nothing_behind(command: Command) -> None:
+    # The first maps take CAP_BPF alone, the map of devices and programs of the network CAP_NET_ADMIN too.
+    said, left = inside(
+        command,
+        f'setpriv --bounding-set=-net_admin,-sys_admin "$@" kernel attach -c "{command.file}" 2>&1; echo "code $?"\n'
+        'echo ----; ls "$0/bpf"',
+    )
+    assert said == "Error: this takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN.\ncode 1"
+    assert "edgeturn" not in left

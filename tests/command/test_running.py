@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 
 from edgeturn.cli.client import Client, Refused
@@ -119,6 +120,27 @@ def test_what_nobody_answers_is_said_with_what_to_do(configured: Command) -> Non
 def test_a_second_relay_is_refused_in_one_sentence(running: Command) -> None:
     said = running("run", code=1).splitlines()
     assert said == [line for line in said if line.startswith("Error: a relay with this control socket runs already")]
+
+
+def test_a_port_that_cant_be_had_is_said_before_anything_is_promised(configured: Command) -> None:
+    taken = configured("config", "get", "listen").strip()
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as other:
+            other.bind((HOST, int(taken.rpartition(":")[2])))
+            if kind == socket.SOCK_STREAM:
+                other.listen()
+            (said,) = configured("run", code=1).splitlines()
+        assert said.startswith(f"Error: can't listen on {taken}") and "`netstat -lnp`" in said
+    configured("config", "set", "listen", "192.0.2.250:3478")
+    (said,) = configured("run", code=1).splitlines()
+    reasons = ("no interface has this address", "cannot assign requested address")
+    assert said in [f"Error: can't listen on 192.0.2.250:3478: {reason}." for reason in reasons]
+
+
+def test_an_address_that_isnt_there_yet_keeps_only_from_itself(configured: Command) -> None:
+    configured("config", "add", "listen", "192.0.2.250:3478")
+    run = Run(configured).ready()
+    assert "can't listen on 192.0.2.250:3478: " in run.errors.read_text() and run.end() == 0
 
 
 def test_more_allocations_than_files_can_be_had_for(configured: Command) -> None:

@@ -3,9 +3,11 @@ Attaching without pyroute2, told line by line, on either interpreter: `python te
 
     attach FILE [INTERFACE…]        forward FILE        detach FILE        at_start FILE        status FILE
     killed MODULE NAME FILE         attach, forwarding too, and end at once after a step that changes something
+    vanished NAME FILE INTERFACE…   attach, while an interface goes away
 """
 
 import json
+import os
 import sys
 
 from edgeturn.kernel import flows
@@ -53,11 +55,23 @@ def kill(module: str, name: str, path: str) -> None:
     attachment.attach(read(path), forward=True)
 
 
+def vanish(name: str, path: str, *names: str) -> None:
+    attach = filters.attach
+
+    def run(*arguments: object) -> bool:
+        os.system(f"ip link delete {name} 2>/dev/null")
+        return attach(*arguments)  # type: ignore[arg-type]
+
+    filters.attach = run  # type: ignore[assignment]
+    show(attachment.attach(read(path), names))
+
+
 STEPS: "dict[str, Callable[..., None]]" = {
     "attach": lambda path, *names: show(attachment.attach(read(path), names)),
     "forward": lambda path: show(attachment.attach(read(path), forward=True)),
     "detach": lambda path: print("detached", *attachment.detach(read(path))),
     "killed": kill,
+    "vanished": vanish,
     "at_start": lambda path: show_lines(attachment.at_start(read(path))),
     "status": lambda path: print(json.dumps(attachment.status(read(path)))),
 }

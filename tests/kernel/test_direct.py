@@ -176,6 +176,43 @@ def test_pins_belong_to_the_user_of_the_relay(direct: Direct) -> None:
     assert os.stat(direct.site.folder).st_mode & 0o777 == 0o750
 
 
+def test_an_interface_whose_name_is_no_text_is_in_nobodys_way(direct: Direct) -> None:
+    name = b"a\xff\x1b"
+    link = [b"ip", b"-n", direct.site.node.name.encode(), b"link"]
+    subprocess.run([*link, b"add", name, b"type", b"veth", b"peer", b"name", b"other"], check=True, timeout=10)
+    subprocess.run([*link, b"set", name, b"up"], check=True, timeout=10)
+    assert direct.attach() == BOTH
+    assert sorted(direct.detach()) == sorted({each.split()[0] for each in BOTH})
+
+
+def test_an_interface_that_goes_meanwhile_costs_the_others_nothing(direct: Direct) -> None:
+    link = ["ip", "-n", direct.site.node.name, "link"]
+    subprocess.run([*link, "add", "brief", "type", "veth", "peer", "name", "other"], check=True, timeout=10)
+    subprocess.run([*link, "set", "brief", "up"], check=True, timeout=10)
+    assert direct.run("vanished", "brief", "wan", before=("brief",)) == ["wan tc proven"]
+    assert direct.attach() == BOTH
+    assert sorted(direct.detach()) == ["lan", "wan"]
+
+
+def test_a_folder_that_another_made_first_is_not_used(direct: Direct) -> None:
+    # Whoever may make folders in a file system of pins, which is mounted open to all unless it's said otherwise.
+    site = direct.site
+    site.pins.mkdir()
+    elsewhere = site.pins.parent / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    site.folder.symlink_to(elsewhere)
+    for owner in (65534, 0):  # the folder is another's; then only the link in it was
+        os.chown(site.pins, owner, 0)
+        for step in ("attach", "detach"):
+            (line,) = direct.run(step)
+            assert "belongs to another user, or leads elsewhere" in line, (owner, step)
+    assert os.listdir(elsewhere) == [] and os.stat(elsewhere).st_mode & 0o777 == 0o700
+    site.folder.unlink()
+    assert direct.attach() == BOTH
+    direct.detach()
+    elsewhere.rmdir()
+
+
 def test_forwarding_and_fraglists_are_switched_and_put_back(direct: Direct) -> None:
     site = direct.site
     forward(site.node, False)

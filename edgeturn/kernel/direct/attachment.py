@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edgeturn.kernel.bpf import Map
 
 _FORWARDING = {IPV4: FORWARDING_IPV4, IPV6: FORWARDING_IPV6}
-_ENOENT = 2
+_ENOENT, _ENODEV = 2, 19
 
 
 class Row:
@@ -61,16 +61,38 @@ def attach(
     Raises Unattachable, LoadError, and OSError where the kernel refuses.
     """
     _check_interpreter()
-    with Alone(), Netlink() as netlink:
-        links = interfaces.named(netlink, tuple(names)) if names else interfaces.find(netlink, settings)
-        if not links:
-            return []
-        before = _identity(settings)
-        with _make(settings) as opened:
-            attaching = (begin or Attaching)(netlink, opened, settings)
-            if _identity(settings) != before:  # programs that are attached have maps that nobody fills any more
-                links = interfaces.ordered(links + attaching.attached())
-            return attaching.run(links, forward)
+    before = _identity(settings)
+    try:
+        with Alone(), Netlink() as netlink:
+            links = interfaces.named(netlink, tuple(names)) if names else interfaces.find(netlink, settings)
+            return _attach(netlink, settings, links, forward, begin or Attaching) if links else []
+    except Exception:
+        if not before:  # maps without a program are of no use, and a relay would try to open them
+            _clean(settings)
+        raise
+
+
+def _attach(
+    netlink: Netlink,
+    settings: Configuration,
+    links: "list[Link]",
+    forward: bool,
+    begin: "Callable[[Netlink, Maps, Configuration], Attaching]",
+) -> "list[Row]":
+    before = _identity(settings)
+    with _make(settings) as opened:
+        attaching = begin(netlink, opened, settings)
+        if _identity(settings) != before:  # programs that are attached have maps that nobody fills any more
+            links = interfaces.ordered(links + attaching.attached())
+        return attaching.run(links, forward)
+
+
+def _clean(settings: Configuration) -> None:
+    """Take away what was made before attaching failed, as far as that can be done."""
+    try:
+        detach(settings)
+    except OSError:  # what is said is why attaching failed
+        pass
 
 
 def detach(settings: Configuration) -> "list[str]":
@@ -116,6 +138,7 @@ def _make(settings: Configuration) -> Maps:
     """Create what isn't there of a relay's maps, for its user."""
     folder = folder_of(settings)
     pins.mount(mounts.parent(folder))
+    pins.check(folder)
     opened = maps.create_all(folder, settings.limits())
     user = find_user(settings.text("user"))
     if user is not None:
@@ -148,8 +171,7 @@ class Attaching:
     def run(self, links: "list[Link]", forward: bool) -> "list[Row]":
         """Attach to interfaces, and return what became of their hooks."""
         self._free_gone()
-        for link in links:
-            self._attach_filter(link)
+        links = [link for link in links if self._is_filtered(link)]
         self.attach_xdp(links)
         self._set_gro(links)
         if forward:
@@ -164,6 +186,19 @@ class Attaching:
         for place, hook in self.hooks.taken():
             if hook.interface not in self._links:
                 self.hooks.free(place)
+
+    def _is_filtered(self, link: Link) -> bool:
+        """Attach to an interface and return whether it's still there: one that goes costs the others nothing."""
+        try:
+            self._attach_filter(link)
+        except OSError as error:
+            if error.args[0] != _ENODEV:
+                raise
+            found = self.hooks.find(link.number, TC)
+            if found is not None:
+                self.hooks.free(found[0])
+            return False
+        return True
 
     def _attach_filter(self, link: Link) -> None:
         place, hook = self.hooks.take(link.number, TC, self.maps.tallies)

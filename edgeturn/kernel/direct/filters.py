@@ -8,7 +8,7 @@ Rule 3: the priority is the one that the kernel gives to a first filter without 
 Source: linux/pkt_sched.h, linux/pkt_cls.h, linux/rtnetlink.h; net/sched/cls_api.c, tcf_auto_prio.
 """
 
-from errno import EEXIST, EOPNOTSUPP
+from errno import EEXIST, ENODEV, EOPNOTSUPP
 from struct import pack, unpack_from
 
 from edgeturn.kernel.direct.netlink import (
@@ -152,7 +152,10 @@ def _delete_clsact(netlink: Netlink, interface: int) -> None:
 
 
 def _parent(netlink: Netlink, interface: int) -> int:
-    return dict(_PARENTS)[_qdisc(netlink, interface)]
+    kind = _qdisc(netlink, interface)
+    if not kind:
+        raise OSError(ENODEV, "the interface went")
+    return dict(_PARENTS)[kind]
 
 
 def _qdisc(netlink: Netlink, interface: int) -> str:

@@ -89,5 +89,9 @@ def number(value: bytes) -> int:
 
 
 def text(value: bytes) -> str:
-    """Return the text that is an attribute's value."""
-    return value.rstrip(b"\0").decode()
+    """Return the text that is an attribute's value; of a name that is no text, a character for each byte."""
+    bare = value.rstrip(b"\0")
+    try:
+        return bare.decode()
+    except UnicodeError:
+        return "".join([chr(byte) for byte in bare])

@@ -115,7 +115,7 @@ def explain(error: OSError, settings: Configuration, command: "Command") -> str:
     if number in (_EPERM, _EACCES):
         return "this takes root, or the capabilities CAP_BPF and CAP_NET_ADMIN."
     if number == loader.ENOSYS:
-        return "this kernel is built without bpf(2): media stays in Python."
+        return "this kernel is built without bpf(2)."
     if number in _NO_FILE_SYSTEM:
         return (
             f"there's no BPF file system at {pins}, and none can be mounted: {said}; `mount -t bpf bpf PLACE` "

@@ -33,6 +33,7 @@ REFUSED = (
     ("user_add", b'{"name": "carol", "password": "a\\nconfig user \'mallory\'"}', "control characters"),
     ("user_add", b'{"name": "carol", "password": "a\\u0000b"}', "control characters"),
     ("secret_add", b'{"value": "a\\nlist secret \'b\'"}', "line break"),
+    ("secret_add", b'{"value": "half a pair: \\ud800"}', "halves of characters"),
     ("secret_remove", b'{"fingerprint": "--help"}', "no such secret"),
     ("secret_show", b'{"fingerprint": "one-shared-secret"}', "no such secret"),
     ("user_remove", b'{"name": "nobody"}', "no such user"),

@@ -1,0 +1,40 @@
+"""What a person is told to type, where OpenWrt's service runs the relay and where it doesn't."""
+
+from pathlib import Path
+
+import pytest
+
+from edgeturn.command import change, control, live, place
+from edgeturn.command.failure import Failure
+
+
+@pytest.fixture
+def on_openwrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The configuration file of a machine with the service of the OpenWrt packages."""
+    (tmp_path / "service").touch()
+    monkeypatch.setattr(place, "OPENWRT_SERVICE", str(tmp_path / "service"))
+    monkeypatch.setattr(place, "OPENWRT_FOLDER", str(tmp_path))
+    file = tmp_path / "edgeturn"
+    file.write_text(f"config relay 'main'\n\toption realm 'example.org'\n\toption control '{tmp_path}/control.sock'\n")
+    return str(file)
+
+
+def test_a_change_is_taken_by_the_service(on_openwrt: str, capsys: pytest.CaptureFixture[str]) -> None:
+    change.tell(on_openwrt, "Added user 'alice'")
+    assert capsys.readouterr().out == "Added user 'alice'; a running relay takes it by `service edgeturn reload`.\n"
+
+
+def test_no_relay_is_started_by_the_service(on_openwrt: str) -> None:
+    with pytest.raises(Failure, match="`service edgeturn start`"):
+        control.ask(place.read(on_openwrt), "status")
+
+
+def test_reload_names_the_service_where_that_has_a_copy(on_openwrt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "ask", lambda settings, command: {"configuration": "/var/etc/edgeturn/edgeturn.conf"})
+    with pytest.raises(Failure, match="nothing was changed; `service edgeturn reload` has it take a new copy"):
+        live.apply(on_openwrt, False)
+
+
+def test_another_file_isnt_the_services(on_openwrt: str) -> None:
+    assert place.service("reload", "/tmp/mine.conf") == "edgeturn reload -c /tmp/mine.conf"
+    assert place.service("start", "/tmp/mine.conf") == "edgeturn run -c /tmp/mine.conf"
