@@ -1,22 +1,18 @@
 """Build the firmware and print where it is: `python3 -m firmware.build ARCH [--flavour tls|plain]`, or `all`."""
 
 import argparse
-import fcntl
 import lzma
 import sys
 from pathlib import Path
 
 from .architectures import BY_NAME, FLAVOURS
 from .binary import binary
-from .steps import FOLDER, BuildError
+from .steps import BuildError
 
 
 def main() -> None:
     """Build what is asked for, and print its paths."""
     wanted = _arguments()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    lock = (FOLDER / "lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run side by side ask for the same binary
     try:
         for architecture in BY_NAME if wanted.architecture == "all" else [wanted.architecture]:
             for flavour in FLAVOURS if wanted.flavour == "all" else [wanted.flavour]:

@@ -22,16 +22,14 @@ class Architecture:
 
 
 # Soft float, because a 24Kc has no FPU. Calls go straight to their function, not through a table as shared libraries
-# need it, which is a fifth of the code. musl's own assembly can't do that, but its C must not expect its own address in
-# a register: who calls it by a pointer of ours doesn't leave it there.
+# need it, which is a fifth of the code. What of musl's assembly needs that table (sigsetjmp) nobody here calls.
 _SOFT = ("-march=24kc", "-msoft-float")
-_CALLED = ("-mno-shared",)
 _DIRECT = ("-mno-abicalls", "-fno-pic")
 _LITTLE_24K = ("qemu-mipsel-static", "-cpu", "24KEc")
 _ARM = ("-march=armv7-a+fp", "-mthumb")
 ROWS = (
-    Architecture("mips", "mips-linux-gnu", "big", _SOFT, _CALLED, _DIRECT, ("qemu-mips-static", "-cpu", "24Kc")),
-    Architecture("mipsel", "mipsel-linux-gnu", "little", _SOFT, _CALLED, _DIRECT, _LITTLE_24K),
+    Architecture("mips", "mips-linux-gnu", "big", _SOFT, _DIRECT, _DIRECT, ("qemu-mips-static", "-cpu", "24Kc")),
+    Architecture("mipsel", "mipsel-linux-gnu", "little", _SOFT, _DIRECT, _DIRECT, _LITTLE_24K),
     Architecture("armhf", "arm-linux-gnueabihf", "little", _ARM, (), (), ("qemu-arm-static",)),
     Architecture("aarch64", "aarch64-linux-gnu", "little", (), (), (), ("qemu-aarch64-static",)),
     Architecture("x86_64", "x86_64-linux-gnu", "little", (), (), (), ()),

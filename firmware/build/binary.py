@@ -6,7 +6,7 @@ from pathlib import Path
 from . import frozen, musl
 from .architectures import Architecture
 from .sources import MBEDTLS, MICROPYTHON, unpacked
-from .steps import FOLDER, ROOT, contents, digest, made, run, say
+from .steps import FOLDER, ROOT, contents, digest, locked, made, run, say
 
 _PORT = ROOT / "firmware" / "variant"
 _NATIVE = ROOT / "firmware" / "native"
@@ -31,10 +31,12 @@ def binary(architecture: Architecture, flavour: str) -> Path:
     engine = _engine(architecture, flavour, (root / ".made-from").read_text())
     key = _key(engine)
     stamp = folder / ".made-from"
-    if not (program.is_file() and stamp.is_file() and stamp.read_text() == key):
-        say(f"building edgeturn for {architecture.name}, {flavour}")
-        _build(architecture, flavour, root, folder, engine)
-        stamp.write_text(key)
+    with locked(folder):
+        if not (program.is_file() and stamp.is_file() and stamp.read_text() == key):
+            say(f"building edgeturn for {architecture.name}, {flavour}")
+            folder.mkdir(exist_ok=True)
+            _build(architecture, flavour, root, folder, engine)
+            stamp.write_text(key)
     return program
 
 
@@ -53,7 +55,7 @@ def _engine(architecture: Architecture, flavour: str, library: str) -> str:
 
 
 def _build(architecture: Architecture, flavour: str, root: Path, folder: Path, engine: str) -> None:
-    frozen.lay_out(folder / "frozen", architecture.byteorder)
+    frozen.lay_out(folder / "frozen", architecture.byteorder, flavour == "tls")
     work = made(folder / "work", engine, lambda _: None)
     run(["make", "-j2", "-C", _PORT, *_variables(architecture, flavour, root, work, folder / "frozen")], folder)
     draft = folder / "edgeturn.draft"

@@ -23,15 +23,24 @@ _FOLDERS = (
 )
 # How the names begin of what the seam has for interpreters without our C module.
 _NOT_THERE = ("cpython", "hashing", "micropython_bare", "micropython_ffi", "micropython_python")
+# What only the flavour with TLS has.
+_TLS = (
+    "protocol/certificate.py",
+    "protocol/dtls.py",
+    "relay/tls/",
+    "seam/micropython_dtls.py",
+    "seam/micropython_tls.py",
+)
 _OBJECTS = {"little": "program.bpfel.o", "big": "program.bpfeb.o"}
 BOOT = ROOT / "firmware" / "variant" / "boot.py"
 
 
-def files() -> list[Path]:
+def files(tls: bool = True) -> list[Path]:
     """Return edgeturn's modules for MicroPython, in order."""
     package = ROOT / "edgeturn"
     found = [path for name, deep in _FOLDERS for path in (package / name).glob("**/*.py" if deep else "*.py")]
-    return sorted(path for path in found if not _is_elsewhere(path) and path != package / "__main__.py")
+    chosen = sorted(path for path in found if not _is_elsewhere(path) and path != package / "__main__.py")
+    return [path for path in chosen if tls or not path.relative_to(package).as_posix().startswith(_TLS)]
 
 
 def _is_elsewhere(path: Path) -> bool:
@@ -40,10 +49,10 @@ def _is_elsewhere(path: Path) -> bool:
     return path.parent.name == "seam" and path.name.startswith(_NOT_THERE)
 
 
-def lay_out(folder: Path, byteorder: str) -> None:
+def lay_out(folder: Path, byteorder: str, tls: bool = True) -> None:
     """Fill a folder with what is frozen."""
     shutil.rmtree(folder, ignore_errors=True)
-    for path in files():
+    for path in files(tls):
         copy = folder / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)

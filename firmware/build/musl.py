@@ -11,6 +11,7 @@ from .sources import MUSL, unpacked
 from .steps import FOLDER, BuildError, digest, made, run, say
 
 FLAGS = ("-Os", "-ffunction-sections", "-fdata-sections", "-fno-pie")
+_START = "lib/crt1.o lib/crti.o lib/crtn.o"  # those of shared programs want other flags
 _KERNEL_HEADERS = ("linux", "asm", "asm-generic")
 
 
@@ -40,7 +41,7 @@ def compile_flags(root: Path, architecture: Architecture) -> list[str]:
 def link_flags(root: Path, architecture: Architecture) -> list[str]:
     """Return the words for linking statically with musl."""
     library = run([architecture.compiler, *architecture.flags, "-print-libgcc-file-name"], root).strip()
-    start = [f"{root}/lib/{name}" for name in ("crt1.o", "crti.o", "crtn.o")]
+    start = [f"{root}/{name}" for name in _START.split()]
     return [
         "-static",
         "-no-pie",
@@ -63,7 +64,7 @@ def _build(architecture: Architecture, source: Path, folder: Path) -> None:
     configure: list[str | Path] = [source / "configure", f"--prefix={folder}", "--disable-shared", "--disable-wrapper"]
     target = [f"--target={architecture.triplet}", f"CC={architecture.compiler} {' '.join(architecture.flags)}"]
     run([*configure, *target, f"CFLAGS={flags}"], work)
-    run(["make", "-j2", "install"], work)
+    run(["make", "-j2", f"CRT_LIBS={_START}", "install"], work)
     run(["rm", "-r", str(work)], folder)
     _link_kernel_headers(architecture, folder / "include")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tools.micropython.apt import Apt, AptError
 
-from .steps import FOLDER, BuildError, made, run, say
+from .steps import FOLDER, BuildError, locked, made, run, say
 
 _DOWNLOADER = "/usr/lib/apt/apt-helper"
 
@@ -50,9 +50,10 @@ MUSL = Source(
 def unpacked(source: Source) -> Path:
     """Return the folder with a source's content, after fetching what is missing."""
     file = source.file
-    if not file.is_file():
-        _fetch(source)
-    _verify(source)
+    with locked(file):
+        if not file.is_file():
+            _fetch(source)
+        _verify(source)
     return made(FOLDER / "source" / file.name.partition("_")[0], source.sha256, lambda folder: _unpack(file, folder))
 
 

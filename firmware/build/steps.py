@@ -1,11 +1,13 @@
 """What every step stands on: the folders, running a command, and remembering what a result was made from."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,12 +56,22 @@ def contents(folder: Path) -> list[str | bytes]:
     return parts
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep out who makes the same: tests that run side by side ask for the same things."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def made(folder: Path, key: str, make: Callable[[Path], None]) -> Path:
     """Return a folder whose content was made from what key stands for; else clear it and make it."""
     stamp = folder / _STAMP
-    if not (stamp.is_file() and stamp.read_text() == key):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        make(folder)
-        stamp.write_text(key)
+    with locked(folder):
+        if not (stamp.is_file() and stamp.read_text() == key):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            make(folder)
+            stamp.write_text(key)
     return folder

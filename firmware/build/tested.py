@@ -2,7 +2,7 @@
 The tests that run on MicroPython, as .mpy, for the firmware has no compiler; and a command that runs it anywhere.
 
 Rule 1: The tree of .mpy is put on MICROPYPATH; the runner reads the tests' names in the .py of the checkout.
-Rule 2: The command is called `micropython`, for the black-box tests know by that word what runs their relay.
+Rule 2: The command isn't called `micropython`, by which the black-box tests know one that has no C module of ours.
 """
 
 import os
@@ -13,19 +13,28 @@ from .architectures import Architecture
 from .binary import cross_compiler
 from .steps import FOLDER, ROOT, digest, made, run
 
-# Patterns under tests/ of what is free of CPython.
-_PATTERNS = (
+# Patterns under tests/ of the tests that run on every interpreter, and of what they import.
+_TESTS = (
+    "core/test_*.py",
+    "firmware/test_native_*.py",
+    "kernel/test_budgets.py",
+    "kernel/test_carrier.py",
+    "kernel/test_orphans.py",
+)
+_BESIDE = (
     "__init__.py",
     "micropython.py",
     "core/*.py",
     "firmware/__init__.py",
     "firmware/scene.py",
-    "firmware/test_native*.py",
     "fuzz/__init__.py",
     "fuzz/mutations.py",
-    "fuzz/test_datagrams.py",
-    "fuzz/world.py",
+    "kernel/__init__.py",
+    "kernel/carried.py",
+    "kernel/imitation.py",
 )
+# These read sources, which are not in a binary.
+_OF_SOURCES = ("test_native_table.py", "test_purity.py")
 # A program that a test gives as text is compiled first.
 _WRAPPER = """\
 #!/bin/sh
@@ -39,14 +48,12 @@ printf '%s' "$2" >"$folder/program.py"
 rm "$folder/program.py"
 MICROPYPATH=$folder {start} -m program
 """
-# These read the sources of edgeturn, which are not in a binary.
-_OF_SOURCES = ("test_purity.py",)
 
 
 def compiled_tests() -> Path:
     """Return the folder with the compiled tests."""
     compiler = cross_compiler()
-    paths = sorted(path for pattern in _PATTERNS for path in (ROOT / "tests").glob(pattern))
+    paths = sorted({*_found(_BESIDE), *tests()})
     parts: list[str | bytes] = []
     for path in paths:
         parts += [path.relative_to(ROOT).as_posix(), path.read_bytes()]
@@ -62,7 +69,8 @@ def compiled_tests() -> Path:
 
 def command(architecture: Architecture, program: Path) -> Path:
     """Return a command beside a program that runs it on this machine, through an emulator where it has to be."""
-    wrapper = program.parent / "micropython"
+    program = program.resolve()
+    wrapper = program.with_name("run")
     draft = wrapper.with_suffix(".draft")
     start = " ".join([*architecture.emulator, str(program)])
     draft.write_text(_WRAPPER.format(start=start, compiler=cross_compiler()))
@@ -71,10 +79,19 @@ def command(architecture: Architecture, program: Path) -> Path:
     return wrapper
 
 
-def core_tests(runner: Path) -> list[str]:
-    """Return the command line of the core tests on such a command."""
-    paths = [str(path) for path in sorted((ROOT / "tests" / "core").glob("test_*.py")) if path.name not in _OF_SOURCES]
-    return ["env", f"MICROPYPATH={compiled_tests()}", str(runner), "-m", "tests.micropython", *paths]
+def tests() -> list[Path]:
+    """Return the files of tests that run on the firmware."""
+    return [path for path in _found(_TESTS) if path.name not in _OF_SOURCES]
+
+
+def command_lines(runner: Path) -> list[list[str]]:
+    """Return a command line for each file: one process for all would mark what they left behind again and again."""
+    start = ["env", f"MICROPYPATH={compiled_tests()}", str(runner), "-m", "tests.micropython"]
+    return [[*start, str(path)] for path in tests()]
+
+
+def _found(patterns: tuple[str, ...]) -> list[Path]:
+    return sorted(path for pattern in patterns for path in (ROOT / "tests").glob(pattern))
 
 
 def lacking(architecture: Architecture) -> str:

@@ -5,6 +5,7 @@ Rule 1: nothing but dpkg-deb and Python's own library is needed, and no root.
 Rule 2: the same tree gives the same bytes: every time is SOURCE_DATE_EPOCH, without it the last commit's.
 """
 
+import argparse
 import gzip
 import os
 import shutil
@@ -102,6 +103,7 @@ def _epoch() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python3 -m firmware.debian", description=__doc__).parse_args()
     if shutil.which("dpkg-deb") is None:
         sys.exit("the Debian package is built by dpkg-deb, which is missing here: build it on Debian")
     print(build(FOLDER).relative_to(ROOT))

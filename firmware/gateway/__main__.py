@@ -4,6 +4,7 @@ Boot the emulated router and give whoever typed it a shell in it: `python3 -m fi
 What it needs is said in one sentence. Whatever was started ends with it.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -20,8 +21,8 @@ from tools.micropython.apt import AptError
 
 _HELP = """
 A router with 64 MB of memory: MIPS 24Kc, Linux, busybox and edgeturn, whose settings are in /etc/config/edgeturn.
-  In it:          edgeturn status, edgeturn sessions, edgeturn credentials alice, service edgeturn restart, logread
-  A client:       ip netns exec {client} turnutils_uclient -u USER -w PASSWORD -c -e 198.51.100.11 192.0.2.1
+  In it:          edgeturn status, edgeturn sessions, edgeturn credentials, service edgeturn restart, logread
+  A client:       ip netns exec {client} turnutils_uclient -u alice -w wonderland -c -e 198.51.100.11 192.0.2.1
   Its far end:    ip netns exec {peer} turnutils_peer -L 198.51.100.11
                   (both in other terminals on this machine; the router is 192.0.2.1 and 2001:db8:1::1 to clients)
   To end it:      poweroff -f, or Ctrl-A and then X
@@ -34,7 +35,7 @@ def boot() -> int:
     folder = packages.fetched(ROUTER)
     with tempfile.TemporaryDirectory() as made, Cables() as cables:
         initial = Path(made) / "initial.gz"
-        initial.write_bytes(image.router(ROUTER, folder, firmware(ROUTER)).compressed())
+        initial.write_bytes(image.router(ROUTER, folder, firmware(ROUTER), image.HERE / "person").compressed())
         print(_HELP.format(client=cables.client1.namespace.name, peer=cables.peer.namespace.name))
         prefix = cables.router.command([])
         files = (packages.kernel(folder), initial)
@@ -44,6 +45,7 @@ def boot() -> int:
 
 def main() -> None:
     """Boot, and leave the terminal as it was."""
+    argparse.ArgumentParser(prog="python3 -m firmware.gateway", description=__doc__).parse_args()
     if os.geteuid():
         sys.exit("the emulated router needs root: its cables are network namespaces")
     before = subprocess.run(["stty", "-g"], capture_output=True, text=True, check=False).stdout.strip()

@@ -22,11 +22,11 @@ def require(machine: Machine) -> None:
 
 
 def firmware(machine: Machine, flavour: str = "tls") -> Path:
-    """Return the firmware for a machine, built where it isn't there yet; EDGETURN_GATEWAY_FIRMWARE names another binary."""
+    """Return a machine's firmware, built where it isn't there yet; EDGETURN_GATEWAY_FIRMWARE names another binary."""
     if "EDGETURN_GATEWAY_FIRMWARE" in os.environ:
         return Path(os.environ["EDGETURN_GATEWAY_FIRMWARE"])
     argv = [sys.executable, "-m", "firmware.build", machine.firmware, "--flavour", flavour]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise Unavailable(f"`{' '.join(argv[1:])}` failed:\n{done.stderr[-3000:]}")
+        raise Unavailable(f"`python3 {' '.join(argv[1:])}` failed")
     return ROOT / done.stdout.strip().splitlines()[-1]

@@ -17,16 +17,28 @@
 #include "py/objexcept.h"
 #include "py/runtime.h"
 
+#include "names.h"
+
 // The heap grows to twice its size at a time, as fast as it is used up: what is never touched costs nothing.
 static size_t heap_limit = 16 * 1024 * 1024;
 static size_t heap_size;
 static const size_t first_heap = 64 * 1024;
+// Python may ask for a collection after so many bytes, which is at least this part of the heap: what is read at once
+// and stays, as a JSON text that nests, would be marked anew so often that the time grows with its square.
+static const size_t collected_part = 16;
 
 // Each piece has its size in front; that keeps the alignment that the garbage collector wants.
 struct piece {
 	size_t size;
 	max_align_t memory[];
 };
+
+static void raise_threshold(void) {
+	size_t blocks = heap_size / collected_part / MICROPY_BYTES_PER_GC_BLOCK;
+
+	if (MP_STATE_MEM(gc_alloc_threshold) < blocks) // which is the largest number there is where Python wants none
+		MP_STATE_MEM(gc_alloc_threshold) = blocks;
+}
 
 void *edgeturn_allocate_heap(size_t size) {
 	struct piece *piece = malloc(sizeof(*piece) + size);
@@ -35,6 +47,7 @@ void *edgeturn_allocate_heap(size_t size) {
 		return NULL;
 	piece->size = size;
 	heap_size += size;
+	raise_threshold();
 	return piece->memory;
 }
 
@@ -155,6 +168,7 @@ static MP_NOINLINE int start(int argc, char **argv) {
 	if (heap == NULL)
 		return complain("no memory to begin with", argv[0]);
 	gc_init(heap, (char *)heap + first_heap);
+	edgeturn_make_names();
 	mp_init();
 	mount_files();
 	set_path(getenv("MICROPYPATH"));

@@ -1,1 +1,2 @@
-// Names that no C source mentions: none.
+// Names that no C source mentions where they are looked for.
+Q(crc32)

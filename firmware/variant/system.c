@@ -82,3 +82,14 @@ void mp_hal_get_random(size_t size, void *buffer) {
 		done += got > 0 ? got : 0;
 	}
 }
+
+#if MICROPY_PY_SSL
+int mbedtls_hardware_poll(void *unused, unsigned char *output, size_t size, size_t *done);
+
+int mbedtls_hardware_poll(void *unused, unsigned char *output, size_t size, size_t *done) {
+	(void)unused;
+	mp_hal_get_random(size, output);
+	*done = size;
+	return 0;
+}
+#endif

@@ -10,6 +10,8 @@
 #define MBEDTLS_PLATFORM_C
 #define MBEDTLS_TIMING_C
 #define MBEDTLS_ENTROPY_C
+#define MBEDTLS_ENTROPY_HARDWARE_ALT // system.c
+#define MBEDTLS_NO_PLATFORM_ENTROPY // which reads a device, and a jail has none
 #define MBEDTLS_CTR_DRBG_C
 #define MBEDTLS_DEPRECATED_REMOVED
 

@@ -76,8 +76,8 @@ class Router:
 
     def kick(self) -> None:
         """End every session."""
-        for session in self.sessions():
-            self.machine.run(f"edgeturn kick {session['session']}")
+        for user in {session["user"] for session in self.sessions()}:
+            self.machine.run(f"edgeturn kick --user {user}")
 
     def log(self) -> str:
         """Return the system's log as far as the machine remembers it."""

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 
+from tests.blackbox.relay import DEADLINE
 from tests.gateway.router import Router
 from tests.lab.network import wait_until
 from tests.lab.test_kernel_restart import Caller, Streams
@@ -20,5 +21,6 @@ def test_killed_under_calls(router: Router) -> None:
             wait_until(lambda: router.is_ready() and router.relay() != killed, "it is back", COMES_BACK_WITHIN, 0.5)
             streams.go_on()
         for caller in callers:
+            caller.client.sock.settimeout(DEADLINE)
             caller.client.nonce = b""
             assert caller.client.allocate().code == 0, "a call that begins anew is served"
