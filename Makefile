@@ -14,9 +14,10 @@ run: ## Start a relay; ARGS="-c FILE" and whatever else `edgeturn run` takes
 	@$(PYTHON) -m tools.prepare run
 	@exec .venv/bin/edgeturn run $(ARGS)
 
-test: ## Run all tests on CPython, then core and black-box tests on MicroPython (root installs what is missing)
+test: ## Run all tests, on CPython, MicroPython, the firmware and emulated machines (root installs what is missing)
 	@$(PYTHON) -m tools.prepare test
 	@$(PYTHON) -m tools.micropython >/dev/null
+	@for each in x86_64 mipsel s390x; do $(PYTHON) -m firmware.build $$each >/dev/null || exit; done
 	@exec $(VENV_PYTHON) -m tools.suite $(ARGS)
 
 check: ## Check style, types, sizes and complexity

@@ -3,7 +3,7 @@ All tests, on both interpreters: `python -m tools.suite`, which `make test` call
 
 Rule 1: Every part runs, whatever became of the others.
 Rule 2: The end says for each part what was counted, and why tests were skipped. A part in which nothing ran has failed.
-Rule 3: Two parts run at a time, for most tests wait more than they compute; what a part prints comes when it has ended.
+Rule 3: Three parts run at a time, for most tests wait more than they compute; what a part prints comes when it ended.
 """
 
 import os
@@ -106,25 +106,39 @@ def over(interpreter: str, transport: str) -> Outcome:
 _NAMES = {"cpython": "CPython", "micropython": "MicroPython"}
 Parts = tuple[tuple[str, Callable[[], Outcome]], ...]
 REST = ("tools", "core", "cli", "fuzz", "kernel", "lab")
+COMMANDS = ("command",)
+PACKAGES = ("packaging", "openwrt")
+FIRMWARE = ("firmware",)
+GATEWAY = ("gateway",)
 _CPYTHON = f"CPython {platform.python_version()}"
 # Each lane goes through its parts one after the other.
 LANES: tuple[Parts, ...] = (
     (
-        (f"{_CPYTHON}, all but black-box tests", lambda: pytest("cpython", *(f"tests/{name}" for name in REST))),
-        *((f"{_NAMES[name]}, relaying over {way.upper()}", partial(over, name, way)) for name, way in _WAYS),
+        (f"{_CPYTHON}, all that isn't named below", lambda: pytest("cpython", *_folders(REST))),
+        ("packages", lambda: pytest("packages", *_folders(PACKAGES))),
+    ),
+    (
+        ("emulated machines", lambda: pytest("gateway", *_folders(GATEWAY))),
+        ("firmware", lambda: pytest("firmware", *_folders(FIRMWARE))),
+        (f"{_CPYTHON}, black-box tests", lambda: pytest("cpython-blackbox", "tests/blackbox")),
     ),
     (
         ("MicroPython, core tests", lambda: bare("tests/core")),
         ("MicroPython, flows", lambda: bare(*(f"tests/kernel/test_{name}.py" for name in _FLOWS))),
         # The other fuzz tests need hypothesis.
         ("MicroPython, mutated datagrams", lambda: bare("tests/fuzz/test_datagrams.py")),
-        (f"{_CPYTHON}, black-box tests", lambda: pytest("cpython-blackbox", "tests/blackbox")),
         (
             "MicroPython, black-box tests",
             lambda: pytest("micropython", "tests/blackbox", "--interpreter=micropython"),
         ),
+        ("the command, by everything that runs it", lambda: pytest("command", *_folders(COMMANDS))),
+        *((f"{_NAMES[name]}, relaying over {way.upper()}", partial(over, name, way)) for name, way in _WAYS),
     ),
 )
+
+
+def _folders(names: tuple[str, ...]) -> list[str]:
+    return [f"tests/{name}" for name in names]
 
 
 def run(name: str, part: Callable[[], Outcome]) -> Outcome:

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tools.suite import REST, ROOT, Outcome, last_line, read_junit, read_lines
+from tools.suite import (
+    COMMANDS,
+    FIRMWARE,
+    GATEWAY,
+    PACKAGES,
+    REST,
+    ROOT,
+    Outcome,
+    last_line,
+    read_junit,
+    read_lines,
+)
 
 JUNIT = """<testsuites><testsuite>
   <testcase name="passes"/>
@@ -59,4 +70,4 @@ def test_last_line(outcomes: dict[str, Outcome], line: str) -> None:
 
 def test_every_folder_of_tests_is_run() -> None:
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
-    assert folders == {*REST, "blackbox"}
+    assert folders == {*REST, *COMMANDS, *PACKAGES, *FIRMWARE, *GATEWAY, "blackbox"}
