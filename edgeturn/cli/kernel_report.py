@@ -8,7 +8,8 @@ import click
 
 from edgeturn.cli import kernel_advice, place
 from edgeturn.cli.kernel_advice import KINDS
-from edgeturn.cli.output import bytes_text, counted, of_the_relay_before, print_table, wrapped
+from edgeturn.cli.output import bytes_text, counted, print_table, wrapped
+from edgeturn.command.kernel import relay_text
 from edgeturn.kernel import flows, hooks
 from edgeturn.kernel.direct import inspection, report
 from edgeturn.kernel.direct.inspection import Place
@@ -92,18 +93,6 @@ def make(settings: Configuration, file: Path, told: dict[str, Any] | None = None
     seen = survey.survey(settings, found.places)
     advice = kernel_advice.advise(settings, file, found.places, seen, told)
     return Report(found, advice, tuple(seen.removed))
-
-
-def relay_text(told: dict[str, Any] | None) -> str:
-    """Return how the relay that runs stands to the kernel path; told: its answer, None where none runs."""
-    if told is None:
-        return "No relay runs with this configuration now; the next one finds what is attached."
-    if told["reason"]:
-        return f"The relay that runs leaves media in Python: {told['reason']}."
-    if told["state"] == "off":
-        return "The relay that runs leaves media in Python: option `kernel` was off when it started."
-    channels = counted(told["channels"], "channel")
-    return f"The relay that runs has {channels} in the kernel{of_the_relay_before(told.get('orphans', 0))}."
 
 
 def unpinned_text(names: Sequence[str], settings: Configuration, file: Path) -> str:

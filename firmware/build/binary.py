@@ -10,6 +10,12 @@ from .steps import FOLDER, ROOT, contents, digest, locked, made, run, say
 
 _PORT = ROOT / "firmware" / "variant"
 _NATIVE = ROOT / "firmware" / "native"
+# What the program says of itself must not come from the repository and the day in which it happens to be built.
+_VERSION = {
+    "MICROPY_GIT_TAG": f"v{MICROPYTHON.name.rpartition(' ')[2]}",
+    "MICROPY_GIT_HASH": MICROPYTHON.sha256[:12],
+    "SOURCE_DATE_EPOCH": "0",
+}
 
 
 def cross_compiler() -> Path:
@@ -50,14 +56,15 @@ def _key(engine: str) -> str:
 
 def _engine(architecture: Architecture, flavour: str, library: str) -> str:
     """Return a digest of all that the interpreter is made of, in whose folder Python's part may change."""
-    parts = [library, flavour, repr(architecture), *musl.FLAGS, MICROPYTHON.sha256, MBEDTLS.sha256]
+    parts = [library, flavour, repr(architecture), *musl.FLAGS, repr(_VERSION), MICROPYTHON.sha256, MBEDTLS.sha256]
     return digest([*parts, *contents(_PORT), *contents(_NATIVE)])
 
 
 def _build(architecture: Architecture, flavour: str, root: Path, folder: Path, engine: str) -> None:
     frozen.lay_out(folder / "frozen", architecture.byteorder, flavour == "tls")
     work = made(folder / "work", engine, lambda _: None)
-    run(["make", "-j2", "-C", _PORT, *_variables(architecture, flavour, root, work, folder / "frozen")], folder)
+    words = ["make", "-j2", "-C", _PORT, *_variables(architecture, flavour, root, work, folder / "frozen")]
+    run(words, folder, _VERSION)
     draft = folder / "edgeturn.draft"
     strip = [f"{architecture.triplet}-strip", "--strip-all", "--remove-section=.comment"]
     run([*strip, "-o", draft, work / "edgeturn"], folder)

@@ -7,6 +7,7 @@ import pytest
 
 from edgeturn.cli import kernel_advice, kernel_report
 from edgeturn.cli.output import wrapped
+from edgeturn.command import kernel
 from edgeturn.kernel import flows, hooks
 from edgeturn.kernel.attaching.survey import Survey
 from edgeturn.kernel.direct.inspection import Inspection, Place
@@ -123,7 +124,7 @@ def test_flows_without_an_interface_are_told(unplaced: int, expected: str, capsy
     ],
 )
 def test_how_the_relay_stands_to_it(told: dict[str, object] | None, expected: str) -> None:
-    assert expected in kernel_report.relay_text(told)
+    assert expected in kernel.relay_text(told)
 
 
 def test_run_says_nothing_of_xdp_that_nobody_asked_for() -> None:
