@@ -3,7 +3,7 @@ All tests, on both interpreters: `python -m tools.suite`, which `make test` call
 
 Rule 1: Every part runs, whatever became of the others.
 Rule 2: The end says for each part what was counted, and why tests were skipped. A part in which nothing ran has failed.
-Rule 3: Three parts run at a time, for most tests wait more than they compute; what a part prints comes when it ended.
+Rule 3: Four parts run at a time, for most tests wait more than they compute; what a part prints comes when it ended.
 """
 
 import os
@@ -113,14 +113,16 @@ GATEWAY = ("gateway",)
 _CPYTHON = f"CPython {platform.python_version()}"
 # Each lane goes through its parts one after the other.
 LANES: tuple[Parts, ...] = (
-    (
-        (f"{_CPYTHON}, all that isn't named below", lambda: pytest("cpython", *_folders(REST))),
-        ("packages", lambda: pytest("packages", *_folders(PACKAGES))),
-    ),
+    ((f"{_CPYTHON}, all that isn't named below", lambda: pytest("cpython", *_folders(REST))),),
     (
         ("emulated machines", lambda: pytest("gateway", *_folders(GATEWAY))),
         ("firmware", lambda: pytest("firmware", *_folders(FIRMWARE))),
+        ("packages", lambda: pytest("packages", *_folders(PACKAGES))),
+    ),
+    (
         (f"{_CPYTHON}, black-box tests", lambda: pytest("cpython-blackbox", "tests/blackbox")),
+        ("the command, by everything that runs it", lambda: pytest("command", *_folders(COMMANDS))),
+        *((f"{_NAMES[name]}, relaying over {way.upper()}", partial(over, name, way)) for name, way in _WAYS),
     ),
     (
         ("MicroPython, core tests", lambda: bare("tests/core")),
@@ -131,8 +133,6 @@ LANES: tuple[Parts, ...] = (
             "MicroPython, black-box tests",
             lambda: pytest("micropython", "tests/blackbox", "--interpreter=micropython"),
         ),
-        ("the command, by everything that runs it", lambda: pytest("command", *_folders(COMMANDS))),
-        *((f"{_NAMES[name]}, relaying over {way.upper()}", partial(over, name, way)) for name, way in _WAYS),
     ),
 )
 

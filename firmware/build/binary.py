@@ -63,8 +63,8 @@ def _engine(architecture: Architecture, flavour: str, library: str) -> str:
 def _build(architecture: Architecture, flavour: str, root: Path, folder: Path, engine: str) -> None:
     frozen.lay_out(folder / "frozen", architecture.byteorder, flavour == "tls")
     work = made(folder / "work", engine, lambda _: None)
-    words = ["make", "-j2", "-C", _PORT, *_variables(architecture, flavour, root, work, folder / "frozen")]
-    run(words, folder, _VERSION)
+    variables = _variables(architecture, flavour, root, work, folder / "frozen")
+    run(["make", "-j2", "-C", _PORT, *variables], folder, _VERSION)
     draft = folder / "edgeturn.draft"
     strip = [f"{architecture.triplet}-strip", "--strip-all", "--remove-section=.comment"]
     run([*strip, "-o", draft, work / "edgeturn"], folder)
