@@ -8,6 +8,7 @@ Rule 2: that a datagram is dropped is seen by the relay's counters: every datagr
 
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 10.0
 HOST, HOST6 = "127.0.0.1", "::1"
+_NEVER_DRAWN = range(10240, 32768)  # Linux draws from 32768 on (ip_local_port_range)
 REALM = "example.org"
 SECRET = "one-shared-secret"
 PASSWORDS = {"alice": "s3cret", "bob": "hunter2"}
@@ -42,11 +44,13 @@ def until(condition: Callable[[], T], what: str, seconds: float = DEADLINE) -> T
 
 
 def free_port() -> int:
-    """Return a port that is free on both loopback addresses, for UDP and TCP."""
+    """
+    Return a port that is free on both loopback addresses, for UDP and TCP.
+
+    It is none of those that the kernel draws: another test's socket that asked for any port can't take it in between.
+    """
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind((HOST, 0))
-            port = int(sock.getsockname()[1])
+        port = random.choice(_NEVER_DRAWN)
         if all(_is_free(port, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
             return port
 
@@ -114,7 +118,9 @@ class Relay:
 
     def __enter__(self) -> "Relay":
         until(lambda: self.log("edgeturn ready") or self.process.poll() is not None, "the status line")
-        assert self.process.poll() is None, self.lines
+        if self.process.poll() is not None:
+            self._reader.join(DEADLINE)
+            raise AssertionError(self.lines)
         return self
 
     def __exit__(self, *_: object) -> None:

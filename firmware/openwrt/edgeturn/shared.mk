@@ -9,13 +9,16 @@ EDGETURN_FILES:=$(EDGETURN_DIR)files
 PKG_VERSION:=0.1.0
 PKG_RELEASE:=1
 
-PKG_SOURCE:=edgeturn-$(PKG_VERSION).tar.gz
-PKG_SOURCE_URL:=https://files.pythonhosted.org/packages/source/e/edgeturn
+PYPI_NAME:=edgeturn
 PKG_HASH:=0000000000000000000000000000000000000000000000000000000000000000
 
 PKG_MAINTAINER:=the edgeturn authors
 PKG_LICENSE:=MIT
 PKG_LICENSE_FILES:=LICENSE
+
+# It says where the archive is; but each package unpacks into a folder of its own.
+include $(TOPDIR)/feeds/packages/lang/python/pypi.mk
+PKG_BUILD_DIR:=$(BUILD_DIR)/$(PKG_NAME)/edgeturn-$(PKG_VERSION)
 
 define Edgeturn/Package
   SECTION:=net
