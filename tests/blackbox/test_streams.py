@@ -298,6 +298,8 @@ def test_a_full_stream_drops_media_and_no_answer(
 def test_who_never_takes_an_answer_is_not_read_from_and_closed(serve: StartServing, new_stream: NewStream) -> None:
     relay = serve(stuck_timeout=2)
     client, other = new_stream(relay), new_stream(relay)
+    for kind in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # so that the relay soon has no room for answers
+        client.raw.setsockopt(socket.SOL_SOCKET, kind, 4096)
     client.raw.setblocking(False)
 
     def push() -> bool:
@@ -316,7 +318,7 @@ def test_who_never_takes_an_answer_is_not_read_from_and_closed(serve: StartServi
 
 
 def test_a_reader_that_starts_again_gets_every_answer(serve: StartServing, new_stream: NewStream) -> None:
-    client = new_stream(serve(log_level="info"))
+    client = new_stream(serve(log_level="info", stuck_timeout=60))
     client.raw.setblocking(False)
     sent = 0
     stream = BINDING * 1000

@@ -102,8 +102,6 @@ class Caller:
         stack.callback(self.client.close)
         peers = Node(network.peer.namespace.name)
         self._peer = stack.enter_context(peers.udp((network.peer.address(4), PEER_PORTS[number])))
-        # An emulated machine may take longer for ARP than the kernel keeps the first datagram.
-        self.client.patient_binding()
         self.relayed = self.client.allocate(blackbox.WANT_IPV4).relayed[0]
         assert self.client.bind(self._channel, (network.peer.address(4), PEER_PORTS[number])) == 0
         for sock in (self.client.sock, self._peer):
