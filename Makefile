@@ -5,7 +5,7 @@ ARGS ?=
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench tox firmware firmware-test gateway gateway-long micropython program wheel deb footprint clean
+.PHONY: help run test check bench tox firmware firmware-test gateway gateway-long micropython program wheel deb footprint first-call clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -63,12 +63,16 @@ wheel: ## Build the source distribution and the wheel into dist/, the same bytes
 
 deb: ## Build the Debian package into dist/
 	@$(PYTHON) -m tools.prepare deb
-	@$(PYTHON) -m firmware.debian
+	@$(VENV_PYTHON) -m firmware.debian
 
 footprint: ## Measure bytes on flash and memory, and print a table; ARCH=all builds all firmwares for it (as root)
 	@$(PYTHON) -m tools.prepare bench
 	@$(PYTHON) -m tools.micropython >/dev/null
 	@exec $(VENV_PYTHON) -m tools.footprint $(if $(ARCH),--arch $(ARCH)) $(ARGS)
+
+first-call: ## Measure the first minute: from an empty Debian container to a relayed call (as root)
+	@$(PYTHON) -m tools.prepare first-call
+	@exec $(VENV_PYTHON) -m tools.first_call $(ARGS)
 
 clean: ## Remove what these targets made
 	rm -rf .venv .build .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -110,6 +110,7 @@ COMMANDS = ("command",)
 PACKAGES = ("packaging", "openwrt")
 FIRMWARE = ("firmware",)
 GATEWAY = ("gateway",)
+PEOPLE = ("diagnose", "capture", "probing", "terminal", "web", "tokens", "snippets")
 _CPYTHON = f"CPython {platform.python_version()}"
 # Each lane goes through its parts one after the other.
 LANES: tuple[Parts, ...] = (
@@ -133,6 +134,7 @@ LANES: tuple[Parts, ...] = (
             "MicroPython, black-box tests",
             lambda: pytest("micropython", "tests/blackbox", "--interpreter=micropython"),
         ),
+        ("what people and applications ask", lambda: pytest("people", *_folders(PEOPLE))),
     ),
 )
 

@@ -17,7 +17,9 @@ else:
     _Type = click.ParamType  # Debian 12 has click 8.1, where it isn't generic
 
 
-class _Size(_Type):
+class Size(_Type):
+    """A number of bytes, with k, M or G behind it where it is large."""
+
     name = "size"
 
     def convert(self, value: str, parameter: click.Parameter | None, context: click.Context | None) -> int:
@@ -39,9 +41,7 @@ Examples:
 
 
 @click.command("plan", help=_HELP)
-@click.option(
-    "--memory", type=_Size(), metavar="BYTES", help="What a relay may take, such as 8M: print pools that fit."
-)
+@click.option("--memory", type=Size(), metavar="BYTES", help="What a relay may take, such as 8M: print pools that fit.")
 @click.option("--allocations", type=click.IntRange(1, MOST_ALLOCATIONS), help="Print what so many allocations cost.")
 @click.option("--permissions", type=click.IntRange(1, 256), help="Permissions of an allocation.")
 @click.option("--channels", type=click.IntRange(1, 256), help="Channels of an allocation.")

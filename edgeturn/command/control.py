@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10  # seconds
 _PIECE = 4096
+_MOST = 1 << 26  # bytes: thousands of sessions with all of their peers
 _ENOENT, _EPERM, _EACCES = 2, 1, 13
 
 
@@ -31,7 +32,7 @@ def ask(settings: "Configuration", command: str, **arguments: object) -> "dict[s
     try:
         answer = json.loads(_exchange(path, json.dumps(arguments)))
     except OSError as error:
-        raise Unreachable(_why(error, path, settings.file))
+        raise Unreachable(unreached(error, path, settings.file))
     except ValueError:
         raise Unreachable(f"what answers at the control socket {path} is no relay; see option 'control'.")
     if not answer.pop("ok", False):
@@ -47,7 +48,7 @@ def is_served(settings: "Configuration") -> "dict[str, object] | None":
         return None
 
 
-def _why(error: OSError, path: str, file: str) -> str:
+def unreached(error: OSError, path: str, file: str) -> str:
     """Return why no relay is reached, and what to do."""
     gone = f"see whether the relay runs with this configuration (`{place.service('start', file)}`)"
     if error.args[0] == _ENOENT:
@@ -65,11 +66,19 @@ def _exchange(path: str, request: str) -> str:
         left = memoryview(request.encode() + b"\n")
         while left:
             left = left[sock.send(left) :]
-        pieces: list[bytes] = []
-        while True:
-            piece = sock.recv(_PIECE)
-            if not piece:
-                return b"".join(pieces).decode()
-            pieces.append(piece)
+        return _received(sock)
     finally:
         sock.close()
+
+
+def _received(sock: "seam.Socket") -> str:
+    """Return all that comes; ValueError where that is more than any relay says."""
+    pieces: list[bytes] = []
+    size = 0
+    while size <= _MOST:
+        piece = sock.recv(_PIECE)
+        if not piece:
+            return b"".join(pieces).decode()
+        pieces.append(piece)
+        size += len(piece)
+    raise ValueError("no end")

@@ -127,8 +127,8 @@ class State:
 
     # Counting and looking up.
 
-    def drop(self, reason: str) -> "Datagram | None":
-        """Count a datagram that is dropped without an answer."""
+    def drop(self, reason: str, owner: "Allocation | None" = None) -> "Datagram | None":
+        """Count a datagram that is dropped without an answer; owner: whose, where nothing else tells a tap of it."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
         return None
 

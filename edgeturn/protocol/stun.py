@@ -119,7 +119,7 @@ KNOWN = (
     CONNECTION_ID,
 )
 
-_FINGERPRINT_MASK = 0x5354554E
+FINGERPRINT_MASK = 0x5354554E
 _FINGERPRINT_SIZE = 8
 _PORT_MASK = COOKIE[:2]
 _MOST_UNKNOWN = 64  # that an answer lists, so that it never takes more than ANSWER_ROOM
@@ -214,7 +214,7 @@ class Message:
 
     def _check_fingerprint(self) -> None:
         value = self.attributes[FINGERPRINT]
-        expected = crc32(self.data[: self.offsets[FINGERPRINT]]) ^ _FINGERPRINT_MASK
+        expected = crc32(self.data[: self.offsets[FINGERPRINT]]) ^ FINGERPRINT_MASK
         if len(value) != 4 or int.from_bytes(value, "big") != expected:
             raise Malformed("fingerprint")
 
@@ -261,7 +261,7 @@ def encode(
         message = _append(message, integrity, _keyed_hash(integrity, key, message))
     if fingerprint:
         checked = _with_length(message, len(message) - HEADER_SIZE + _FINGERPRINT_SIZE)
-        value = (crc32(checked) ^ _FINGERPRINT_MASK).to_bytes(4, "big")
+        value = (crc32(checked) ^ FINGERPRINT_MASK).to_bytes(4, "big")
         message = _append(message, FINGERPRINT, value)
     return message
 

@@ -89,13 +89,13 @@ class Turn(State):
         if known is None and self.arriving:
             known = mobility.arrive(self, packet, size, via, source)
         if known is None:
-            return self._message(packet, size, via, source, now)
+            return self.message(packet, size, via, source, now)
         number, length = unpack_pair(packet)
         bound = known.channels.get(number)
         if bound is None or bound.carries_until <= now or length > size - CHANNEL_HEADER_SIZE:
             if number < CHANNEL_FIRST or size < CHANNEL_HEADER_SIZE:  # the first byte tells STUN apart (RFC 7983)
-                return self._message(packet, size, via, source, now)
-            return self.drop("channel")
+                return self.message(packet, size, via, source, now)
+            return self.drop("channel", known)
         known.up_credit -= length
         if known.up_credit < 0 and not self.draw_up(known, length, now):
             return None
@@ -108,7 +108,7 @@ class Turn(State):
         relay = self.relays[index]
         bound, owner = relay.channels.get(source), relay.allocation
         if bound is None or owner is None or bound.carries_until <= now:
-            return indication.data(self, relay, packet, size, source, now)
+            return self.data_indication(relay, packet, size, source, now)
         owner.down_credit -= size
         if owner.down_credit < 0 and not self.draw_down(owner, size, now):
             return None
@@ -149,9 +149,12 @@ class Turn(State):
             owner.forget_credit()
         self.reconsider_peers()
 
-    # Requests.
+    # What a tap takes the place of while somebody watches: so it costs nothing while nobody does.
 
-    def _message(self, packet: memoryview, size: int, via: int, source: bytes, now: int) -> "Datagram | None":
+    data_indication = indication.data
+
+    def message(self, packet: memoryview, size: int, via: int, source: bytes, now: int) -> "Datagram | None":
+        """Take what a client sent and no channel carries; return the datagram to send."""
         usual = indication.read_usual(packet, size)
         if usual is not None:
             return indication.relay_data(self, usual[0], usual[1], via, source, now, False)

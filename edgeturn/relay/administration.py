@@ -10,6 +10,7 @@ from edgeturn.protocol.listener import TCP, UDP
 from edgeturn.protocol.pool import Allocation
 from edgeturn.relay.control import ControlError
 from edgeturn.relay.describe import printable
+from edgeturn.relay.tap import Taps
 from edgeturn.relay.traffic import Traffic
 from edgeturn.relay.uci import ConfigError
 
@@ -25,6 +26,7 @@ class Administration:
     def __init__(self, daemon: "Daemon") -> None:
         """Take the daemon."""
         self._daemon = daemon
+        self._taps = Taps(daemon)
 
     def commands(self) -> "dict[str, Command]":
         """Return what to call for each command."""
@@ -36,6 +38,7 @@ class Administration:
             "reload": self.reload,
             "kernel": self.kernel,
             "openings": self.openings,
+            "tap": self._taps.begin,
         }
 
     def status(self, request: "dict[str, object]") -> "dict[str, object]":
@@ -77,6 +80,7 @@ class Administration:
             "failures": daemon.loop.failures,
             "lost_log_lines": daemon.log.lost,
             "memory_bytes": seam.memory_bytes(),
+            "taps": len(self._taps.open),
         }
 
     def sessions(self, request: "dict[str, object]") -> "dict[str, object]":

@@ -44,6 +44,7 @@ class Configuration:
         self.values: dict[str, object] = _defaults("relay")
         self.users: list[User] = []
         self.token_keys: list[TokenKey] = []
+        self.api_keys: list[tuple[str, dict[str, object]]] = []  # for `edgeturn tokens`, not for the relay
         self.found: dict[bytes, bytes] = {}  # what `external_address auto` has found, by relay address
         relays = 0
         for section in uci.parse(text, file):
@@ -156,6 +157,8 @@ class Configuration:
             self.values = values
         elif section.kind == "token_key":
             self.token_keys.append(TokenKey(self.file, section.line, section.title(), values))
+        elif section.kind == "api_key":
+            self._add_api_key(section, values)
         else:
             self.users.append(self._user(section, values))
 
@@ -196,6 +199,21 @@ class Configuration:
         given = ((MD5, key), (SHA256, key_sha256))
         keys = {algorithm: value for algorithm, value in given if isinstance(value, bytes)}
         return User(name, password if isinstance(password, str) else "", keys)
+
+    def _add_api_key(self, section: uci.Section, values: "dict[str, object]") -> None:
+        name = section.title()
+        wrong = ""
+        if not name:
+            wrong = "an api_key without a name: config api_key 'NAME'"
+        elif values["id"] is None or values["token_sha256"] is None:
+            wrong = f"api_key '{name}' needs id and token_sha256"
+        elif any(name == other or values["id"] == known["id"] for other, known in self.api_keys):
+            wrong = f"api_key '{name}', or its id, stands here twice"
+        elif not values["min_ttl"] <= values["ttl"] <= values["max_ttl"]:  # type: ignore[operator]
+            wrong = f"api_key '{name}' has no ttl between min_ttl and max_ttl"
+        if wrong:
+            raise ConfigError(self.file, section.line, wrong)
+        self.api_keys.append((name, values))
 
     def _check_names(self) -> None:
         """Refuse what would be two kinds of user, or two keys, of one name."""
@@ -266,9 +284,11 @@ def read(file: str) -> Configuration:
 def read_text(file: str) -> str:
     """Return the text of a file; ConfigError where it can't be read."""
     try:
-        with open(file) as stream:
-            return stream.read()
+        data = uci.read(file)
+        if data is not None:
+            return data.decode()
     except OSError as error:
         raise ConfigError(file, 0, f"can't be read: {error.args[-1] if len(error.args) > 1 else error}")
     except ValueError:
         raise ConfigError(file, 0, "can't be read: it is no UTF-8 text")
+    raise ConfigError(file, 0, "is too large for a configuration")

@@ -1,8 +1,9 @@
 """The control socket: a Unix socket, one JSON document a request, one an answer, each ended by a newline.
 
 Rule 1: the file's mode is 0600; there is no other administrative surface.
-Rule 2: connections are few and bounded in size; the oldest gives way.
+Rule 2: connections are few and bounded in size; the oldest gives way, but for those of taps, of which there are fewer.
 Rule 3: a request that is no request gets {"ok": false, "error": one sentence}.
+Rule 4: behind the answer to a tap come lines until its time is over or either end closes.
 """
 
 import json
@@ -15,12 +16,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgeturn.relay.tap import Tap
+
     Command = Callable[[dict[str, object]], dict[str, object]]
 
 _CONNECTIONS = 4
 _REQUEST_SIZE = 262144  # a whole configuration fits
 _PIECE = 4096
 _SOCKET_MODE = 0o600
+_TAPPED_SIZE = 32768  # of a tap's lines that nobody has read yet, besides what the kernel holds
 
 
 class ControlError(Exception):
@@ -32,6 +36,7 @@ class _Connection:
         self.sock = sock
         self.received = bytearray()
         self.answer = b""
+        self.tap: "Tap | None" = None
 
 
 class Control:
@@ -52,6 +57,12 @@ class Control:
         if not self._listens:
             self._listens = True
             self._poller.register(self._listener, self._accept)
+        for connection in list(self._connections):
+            tap = connection.tap
+            if tap is not None:
+                tap.tell_lost()
+                if tap.expires <= seam.clock():
+                    self._end(connection, tap)
 
     def close(self) -> None:
         """Close everything and remove the socket's file."""
@@ -74,18 +85,20 @@ class Control:
             return
         sock.setblocking(False)
         if len(self._connections) >= _CONNECTIONS:
-            self._drop(self._connections[0])
+            self._drop(next(each for each in self._connections if each.tap is None))
         connection = _Connection(sock)
         self._connections.append(connection)
-        self._poller.register(sock, lambda events: self._ready(connection))
+        self._register(connection, False)
 
     def _ready(self, connection: _Connection) -> None:
         if connection not in self._connections:  # another one's arrival ended it in this very turn of the loop
             return
         try:
-            if connection.answer:
+            if connection.tap and _says_more(connection.sock):
+                self._drop(connection)
+            elif connection.answer:
                 self._write(connection)
-            else:
+            elif not connection.tap:
                 self._read(connection)
         except OSError as error:
             if error.args[0] != seam.EAGAIN:
@@ -98,8 +111,13 @@ class Control:
         data = connection.sock.recv(_PIECE)
         connection.received += data
         if connection.received.endswith(b"\n"):
-            connection.answer = json.dumps(self._execute(bytes(connection.received))).encode() + b"\n"
-            self._poller.register(connection.sock, lambda events: self._ready(connection), True)
+            answer = self._execute(bytes(connection.received))
+            tap: "Tap | None" = answer.pop("tap", None)  # type: ignore[assignment]
+            connection.answer = json.dumps(answer).encode() + b"\n"
+            self._register(connection, True)
+            if tap is not None:
+                connection.tap = tap
+                tap.begin(lambda line: self._append(connection, line))
             self._write(connection)
         elif not data or len(connection.received) > _REQUEST_SIZE:
             self._drop(connection)
@@ -107,6 +125,29 @@ class Control:
     def _write(self, connection: _Connection) -> None:
         sent = connection.sock.send(connection.answer[:_REQUEST_SIZE])
         connection.answer = connection.answer[sent:]
+        if connection.answer:
+            return
+        if connection.tap:
+            self._register(connection, False)
+        else:
+            self._drop(connection)
+
+    def _append(self, connection: _Connection, line: bytes) -> bool:
+        """Take a line of a tap, if there's room."""
+        if len(connection.answer) + len(line) > _TAPPED_SIZE:
+            return False
+        if not connection.answer:
+            self._register(connection, True)
+        connection.answer += line
+        return True
+
+    def _register(self, connection: _Connection, writing: bool) -> None:
+        self._poller.register(connection.sock, lambda events: self._ready(connection), writing)
+
+    def _end(self, connection: _Connection, tap: "Tap") -> None:
+        """End a tap; what it has shown already may still be read."""
+        tap.close()
+        connection.tap = None
         if not connection.answer:
             self._drop(connection)
 
@@ -131,8 +172,21 @@ class Control:
 
     def _drop(self, connection: _Connection) -> None:
         self._connections.remove(connection)
+        if connection.tap is not None:
+            connection.tap.close()
         self._poller.unregister(connection.sock)
         connection.sock.close()
+
+
+def _says_more(sock: "seam.Socket") -> bool:
+    """Say whether a reader has closed its end, or says something that nobody asked for."""
+    try:
+        sock.recv(_PIECE)
+    except OSError as error:
+        if error.args[0] == seam.EAGAIN:
+            return False
+        raise
+    return True
 
 
 def listen(path: str) -> "seam.Socket":

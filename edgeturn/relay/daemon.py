@@ -56,7 +56,9 @@ class _SocketObserver(Observer):
 
 
 class Daemon:
-    """A relay that runs."""
+    """A relay that runs; watched: whether a tap is open."""
+
+    watched = False
 
     def __init__(self, settings: Configuration) -> None:
         """Open everything that a configuration asks for; StartError where that fails."""
@@ -90,7 +92,7 @@ class Daemon:
         try:
             self._control = Control(path, self.loop.poller, commands)
         except OSError as error:
-            raise StartError(f"can't open the control socket {path}: {seam.reason(error)}")
+            raise StartError(f"can't open the control socket {path}: {seam.reason(error)}; set option 'control'")
 
     def run(self) -> None:
         """Serve until a signal or a finished drain ends it; StartError where `user` can't be become."""
@@ -227,7 +229,7 @@ class Daemon:
             raise StartError("option 'user' needs an interpreter with ffi")
         ids = find_user(name)
         if ids is None:
-            raise StartError(f"option 'user': there is no user '{name}'")
+            raise StartError(f"option 'user': there is no user '{name}'; set another, or none")
         self.kernel.before_dropping()
         try:
             seam.drop_privileges(ids[0], ids[1])
@@ -254,7 +256,7 @@ class Daemon:
         if self.turn.draining and not self.turn.live_sessions():
             self.log.write("info", "drained")
             self.stop()
-        if self.streams.wants_tick() or self.loop.dtls or self.renewal:
+        if self.streams.wants_tick() or self.loop.dtls or self.renewal or self.watched:
             return 1
         return min(self.addresses.wait(self.loop.now), self.external.wanted_in())
 

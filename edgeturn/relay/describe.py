@@ -64,7 +64,7 @@ def _xor_address(value: bytes, transaction: bytes) -> str:
     return "malformed" if decoded is None else address.format(decoded)
 
 
-_ATTRIBUTES: "dict[int, tuple[str, Callable[[bytes, bytes], str]]]" = {
+ATTRIBUTES: "dict[int, tuple[str, Callable[[bytes, bytes], str]]]" = {
     stun.MAPPED_ADDRESS: ("MAPPED-ADDRESS", _plain_address),
     stun.USERNAME: ("USERNAME", _text),
     stun.MESSAGE_INTEGRITY: ("MESSAGE-INTEGRITY", _hexadecimal),
@@ -103,6 +103,6 @@ def describe(message: stun.Message) -> str:
     """Return method, class and attributes of a message in the order of the message."""
     words = [METHODS.get(message.method, f"{message.method:#05x}"), _CLASSES.get(message.message_class, "indication")]
     for kind in sorted(message.offsets, key=lambda kind: message.offsets[kind]):
-        name, show = _ATTRIBUTES.get(kind, (f"{kind:#06x}", _hexadecimal))
+        name, show = ATTRIBUTES.get(kind, (f"{kind:#06x}", _hexadecimal))
         words.append(f"{name}={show(message.attributes[kind], message.transaction)}")
     return " ".join(words)

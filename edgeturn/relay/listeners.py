@@ -14,6 +14,7 @@ from edgeturn.relay.relays import StartError
 _EACCES = 13
 _HINTS = {
     seam.EADDRINUSE: "; is another TURN server running? `netstat -lnp` or `ss -lnp` says, as root, who has it",
+    seam.EADDRNOTAVAIL: "; `ip addr` lists this machine's addresses",
     _EACCES: "; who isn't root needs a port from sysctl net.ipv4.ip_unprivileged_port_start on",
 }
 

@@ -16,7 +16,9 @@ DEFAULT_PORT = 3478
 TLS_PORT = 5349
 HTTP_PORT = 80
 HTTPS_PORT = 443
+WEB_PORT = 8478
 _LARGEST = 1 << 30
+_LONGEST = 315360000  # seconds, ten years
 _BY_UDP = "?transport=udp"
 _TRUE = ("1", "on", "yes", "true", "enabled")
 _FALSE = ("0", "off", "no", "false", "disabled")
@@ -26,6 +28,7 @@ LOG_TARGETS = ("stderr", "syslog")
 KERNEL_HOOKS = ("auto", "tc", "xdp", "off")
 GRO_CHOICES = ("keep", "off")
 MAPPING_CHOICES = ("auto", "pcp", "nat-pmp", "upnp", "off")
+TOKEN_FORMATS = ("twilio", "xirsys", "cloudflare", "rest", "matrix")
 
 
 def text(value: str) -> str:
@@ -126,6 +129,14 @@ def uri(scheme: str, kind: "Callable[[str], object]") -> "Callable[[str], object
         return kind(value)
 
     return take
+
+
+def ice_uri(value: str) -> str:
+    """Take what RTCPeerConnection takes (RFC 7064, RFC 7065)."""
+    scheme, _, rest = value.partition(":")
+    if scheme not in ("stun", "stuns", "turn", "turns") or not rest or " " in rest:
+        raise ValueError("must be a URI such as turn:turn.example.org?transport=udp")
+    return value
 
 
 def ip(value: str) -> bytes:
@@ -275,6 +286,10 @@ OPTIONS = tuple(
              "Ports of relayed addresses; keep it larger than max_allocations."),
             ("relay", "secret", text, None, _LIVE, _MANY,
              "Shared secret for time-limited credentials; several while one is rotated."),
+            ("relay", "ice_uri", ice_uri, None, _LIVE, _MANY,
+             "STUN or TURN URI that applications are given; those of this relay if none is given."),
+            ("relay", "forwarded_from", prefix, None, _LIVE, _MANY,
+             "Address or prefix of HTTP proxies, whose X-Forwarded-For is believed."),
             ("relay", "oauth_server", text, None, _LIVE, _ONE,
              "Name of this relay for authorization servers, beside sections token_key; the realm if none is given."),
             ("relay", "user_quota", number(0, 65535), str(_D.user_quota), _LIVE, _ONE,
@@ -337,6 +352,16 @@ OPTIONS = tuple(
              "Unix socket for status, sessions, kick, drain and reload."),
             ("relay", "user", text, None, _RESTART, _ONE,
              "User to become once all sockets are open, where started as root."),
+            ("relay", "web_listen", place(WEB_PORT), None, _LIVE, _MANY,
+             "Address and port of the page for people and of metrics; there is none if none is given."),
+            ("relay", "web_public", boolean, "0", _LIVE, _ONE,
+             "1 allows addresses in web_listen that others than the local network may reach."),
+            ("relay", "web_token", text, None, _LIVE, _ONE,
+             "What people log in to the page with; `edgeturn web --make-token` makes it."),
+            ("relay", "web_certificate", absolute, None, _LIVE, _ONE,
+             "File with the page's certificate and its chain, PEM; that of the relay if none is given."),
+            ("relay", "web_key", absolute, None, _LIVE, _ONE,
+             "File with the private key of web_certificate, PEM."),
             ("relay", "log", choice(LOG_TARGETS), "stderr", _RESTART, _ONE,
              "Where log lines go: stderr or syslog."),
             ("relay", "log_level", choice(LEVELS), "info", _LIVE, _ONE,
@@ -351,6 +376,26 @@ OPTIONS = tuple(
              "Unix time from which the key counts."),
             ("token_key", "lifetime", number(0, 999999999), "0", _LIVE, _ONE,
              "Seconds the key counts from then on; 0 is for ever."),
+            ("api_key", "name", text, None, _LIVE, _ONE,
+             "Name of the key, where it can't be the section's name: UCI has letters, digits and _ there."),
+            ("api_key", "id", hex_key(32), None, _LIVE, _ONE,
+             "What its holder logs in with: 32 hexadecimal digits, behind AC where that's a Twilio account."),
+            ("api_key", "token_sha256", hex_key(64), None, _LIVE, _ONE,
+             "SHA-256 of the key itself, which only its holder has."),
+            ("api_key", "format", choice(TOKEN_FORMATS), None, _LIVE, _MANY,
+             "Service whose requests it is good for; all if none is given."),
+            ("api_key", "ttl", number(1, _LONGEST), "86400", _LIVE, _ONE,
+             "Seconds that its credentials last if no more and no less is asked for."),
+            ("api_key", "min_ttl", number(1, _LONGEST), "60", _LIVE, _ONE,
+             "Seconds that they last at least."),
+            ("api_key", "max_ttl", number(1, _LONGEST), "86400", _LIVE, _ONE,
+             "Seconds that they last at most."),
+            ("api_key", "per_minute", number(0, 999999), "600", _LIVE, _ONE,
+             "Credentials in a minute; 0 is unlimited."),
+            ("api_key", "shared_quota", boolean, "0", _LIVE, _ONE,
+             "1 counts all its credentials as one user for user_quota; 0 each by itself."),
+            ("api_key", "origin", text, None, _LIVE, _MANY,
+             "Origin of web pages that may use it, such as https://example.org; * is any."),
             ("user", "name", text, None, _LIVE, _ONE,
              "Name to log in with, where it can't be the section's name: UCI has letters, digits and _ there."),
             ("user", "password", text, None, _LIVE, _ONE,

@@ -10,6 +10,8 @@ Rule 2: # begins a comment where a word could begin.
 Rule 3: what can't be read is a ConfigError with file and line.
 """
 
+_LARGEST = 1 << 20  # bytes of a file: thousands of users
+_PIECE = 4096
 _SPACE = " \t\r"
 _NAME = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _WORDS = {"package": (2,), "config": (2, 3), "option": (3,), "list": (3,)}
@@ -24,6 +26,21 @@ class ConfigError(Exception):
         self.file = file
         self.line = line
         self.message = message
+
+
+def read(file: str) -> "bytes | None":
+    """Return what is in a file; None where that is too much for any configuration. OSError where it can't be read."""
+    pieces: list[bytes] = []
+    try:
+        with open(file, "rb") as stream:
+            for _ in range(_LARGEST // _PIECE):  # MicroPython takes the memory for all that is asked for
+                piece = stream.read(_PIECE)
+                if not piece:
+                    return b"".join(pieces)
+                pieces.append(piece)
+    except MemoryError:
+        pass
+    return None
 
 
 class Entry:
@@ -79,7 +96,7 @@ def _add(sections: "list[Section]", words: "list[str]", file: str, line: int) ->
     if keyword not in _WORDS:
         raise ConfigError(file, line, f"'{keyword}' is not one of config, option, list")
     if len(words) not in _WORDS[keyword]:
-        raise ConfigError(file, line, f"'{keyword}' with {len(words) - 1} words behind it")
+        raise ConfigError(file, line, f"'{keyword}' with {len(words) - 1} words behind it, not {_WORDS[keyword][0] - 1}")
     if keyword == "config":
         sections.append(Section(line, words[1], words[2] if len(words) > 2 else ""))
     elif keyword != "package":

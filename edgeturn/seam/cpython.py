@@ -17,6 +17,7 @@ ERROR_QUEUE = True
 AEAD = True  # edgeturn.seam.aead, where its package is there
 FIRMWARE = False
 DATAGRAM_SIZE = 65535
+SHOWN = 2000  # lines that a tap shows in a second: 0.05 ms each
 SIGNALS = PRIVILEGES = True
 INTERPRETER = "CPython " + ".".join([str(part) for part in sys.version_info[:3]])
 

@@ -18,6 +18,7 @@ except ImportError:
     except ImportError:
         from edgeturn.seam.micropython_bare import *
 
+SHOWN = 200  # lines that a tap shows in a second
 INTERPRETER = "MicroPython " + ".".join([str(part) for part in sys.implementation.version[:3]])
 
 
@@ -58,6 +59,9 @@ _MESSAGES = {
     21: "is a folder",
     28: "no space left",
     30: "read-only file system",
+    EADDRINUSE - 5: "protocol not supported",
+    EADDRINUSE - 3: "not supported",
+    EADDRINUSE - 1: "address family not supported",
     EADDRINUSE: "address in use",
     EADDRNOTAVAIL: "no interface has this address",
 }
@@ -68,7 +72,8 @@ failure = OSError  # the error of a number
 
 def reason(error: OSError) -> str:
     """Return what went wrong, in words."""
-    return _MESSAGES.get(error.args[0], str(error))
+    name = str(error).split("] ")[-1]  # as "[Errno 105] ENOBUFS", or the number alone
+    return _MESSAGES.get(error.args[0]) or ("error " + name if name.isdigit() else name)
 
 
 def drop_privileges(uid: int, gid: int) -> None:

@@ -77,6 +77,11 @@ def wall() -> int:
     return int(time.time())
 
 
+def wall_us() -> int:
+    """Return Unix time in whole microseconds."""
+    return time.time_ns() // 1000
+
+
 _errors = select.poll()
 _errors.register(2, select.POLLOUT)
 

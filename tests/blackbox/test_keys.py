@@ -2,9 +2,9 @@
 
 import hashlib
 
-from edgeturn.cli.client import Client, Refused
-from edgeturn.cli.server import Server
 from edgeturn.command.ice import Login
+from edgeturn.probing.client import Client, Refused
+from edgeturn.probing.server import Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4
 from edgeturn.protocol.credentials import MD5, SHA256

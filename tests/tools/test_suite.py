@@ -10,6 +10,7 @@ from tools.suite import (
     FIRMWARE,
     GATEWAY,
     PACKAGES,
+    PEOPLE,
     REST,
     ROOT,
     Outcome,
@@ -70,4 +71,4 @@ def test_last_line(outcomes: dict[str, Outcome], line: str) -> None:
 
 def test_every_folder_of_tests_is_run() -> None:
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
-    assert folders == {*REST, *COMMANDS, *PACKAGES, *FIRMWARE, *GATEWAY, "blackbox"}
+    assert folders == {*REST, *COMMANDS, *PACKAGES, *PEOPLE, *FIRMWARE, *GATEWAY, "blackbox"}

@@ -1,0 +1,1 @@
+"""Tests of what the relay shows of its signalling: redaction, captures for Wireshark, traces."""
