@@ -1,7 +1,7 @@
 """Where clients reach a relay, as servers that `check` and DNS records are about."""
 
-from edgeturn.cli.server import Server, Trust
 from edgeturn.command.addresses import announced, best, places, tls_name
+from edgeturn.probing.server import Server, Trust
 from edgeturn.protocol.listener import DTLS, TLS
 from edgeturn.relay.configuration import Configuration
 

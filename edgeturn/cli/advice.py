@@ -7,11 +7,10 @@ A {name} in a row is a command to type, a row of COMMANDS; nothing stands there 
 from pathlib import Path
 
 from edgeturn.cli import place
+from edgeturn.probing.fault import SILENT, UNTRUSTED
 
-SILENT = "no answer"
 LOST = "data lost"
 ALTERED = "data altered"
-UNTRUSTED = "integrity"
 GRANTED = "granted"
 WRONG_PEER = "wrong sender"
 SHARED = "address given twice"
@@ -20,6 +19,9 @@ NOT_TRUSTED = "its certificate isn't trusted"
 NO_HANDSHAKE = "no TLS handshake"
 NO_PACKAGE = "the Python package"
 NO_AUTHORITY = "the file"
+HANGS_UP = "the server closed the connection"
+NO_NAME = "the name '"
+NO_ROUTE = "no way there"
 
 _CLOSE_IT = "turn its authentication on: an open relay is found and abused within days"
 _REPORT = "report this as a defect of the relay, with the lines of its log around this"
@@ -68,6 +70,24 @@ ROWS = (
     ),
     (
         "connection",
+        HANGS_UP,
+        "something answers at this port that is no TURN server, or a proxy stands between",
+        "see what listens there; try another network, and the server by UDP",
+    ),
+    (
+        "connection",
+        NO_NAME,
+        "this machine's DNS doesn't know that name, so no address is known to ask",
+        "check its spelling; see by `getent hosts NAME` whether other names are known, or give the server's address",
+    ),
+    (
+        "connection",
+        NO_ROUTE,
+        "a client on this machine can't use this server at all",
+        "see by `ip route` and `ip -6 route` what there is, or give the server an address of the other family",
+    ),
+    (
+        "connection",
         "",
         "nothing answers at this address and port",
         "see whether the relay runs{status}; open the port in the firewall, for TCP where it is TCP or TLS",
@@ -80,6 +100,12 @@ ROWS = (
             "see whether the relay runs{status} and listens there (option `listen`); open the "
             "port for UDP in the firewall"
         ),
+    ),
+    (
+        "",
+        HANGS_UP,
+        "something answers at this port that is no TURN server, or a proxy stands between",
+        "see what listens there; try another network, and the server by UDP",
     ),
     ("challenge", GRANTED, "the relay gives allocations to anybody, without credentials", _CLOSE_IT),
     ("wrong password", GRANTED, "the relay accepts any password", _CLOSE_IT),
@@ -192,3 +218,8 @@ class Advice:
             if row_step in ("", step) and happened.startswith(row_happened):
                 return meaning, action.format_map(self._commands)
         raise AssertionError
+
+    def at_first(self, happened: str) -> tuple[str, str]:
+        """Return what to tell of a server that failed when it was asked for the first time; an error by its code."""
+        step = "Binding" if happened == SILENT else "" if happened.isdigit() else "connection"
+        return self.find(step, happened)

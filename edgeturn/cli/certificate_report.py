@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeturn.cli import addresses
-from edgeturn.cli.probe import FAILED, PASSED, Result
-from edgeturn.cli.server import Server, Trust
-from edgeturn.cli.way import tls_context
+from edgeturn.cli.steps import FAILED, PASSED, Result
+from edgeturn.probing.server import Server, Trust
+from edgeturn.probing.way import tls_context
 from edgeturn.protocol import address
 from edgeturn.protocol.certificate import BadCertificate, Certificate, date
 from edgeturn.protocol.listener import TLS

@@ -1,19 +1,19 @@
 """`edgeturn check`: test a running relay as a client would, over each of its transports, from the outside in."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from edgeturn.cli import addresses, advice, certificate_report, external_report, place, ports, resolve, uri
+from edgeturn.cli import advice, certificate_report, external_report, login, place, ports
 from edgeturn.cli.certificate_report import WARNED
-from edgeturn.cli.failure import FAULT, Wrong
+from edgeturn.cli.failure import FAULT
+from edgeturn.cli.login import Asked
 from edgeturn.cli.output import json_option, print_json
-from edgeturn.cli.probe import FAILED, PASSED, SKIPPED, Probe, Report, Result
-from edgeturn.cli.server import Server, Trust
-from edgeturn.command import ice
+from edgeturn.cli.steps import FAILED, PASSED, SKIPPED, Probe, Report, Result
 from edgeturn.command.ice import Login
+from edgeturn.probing import resolve, uri
+from edgeturn.probing.server import Server
 from edgeturn.protocol import address
 from edgeturn.relay.configuration import Configuration
 
@@ -38,61 +38,22 @@ Ends with 0 if every step passed, with 3 if one failed; a step that doesn't appl
 
 @click.command("check", help=_HELP)
 @click.argument("server", required=False, metavar="[URI]")
-@click.option("-u", "--user", help="Username, for a URI.")
-@click.option("-p", "--password", help="Password of that user.")
-@click.option("-s", "--secret", help="Instead of both: the shared secret of time-limited credentials.")
-@click.option(
-    "--ca",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Trust certificates signed by those of this file, too.",
-)
-@click.option("--insecure", is_flag=True, help="Trust any certificate.")
+@login.with_login
 @place.with_file
 @json_option
-def check_command(
-    server: str | None,
-    user: str | None,
-    password: str | None,
-    secret: str | None,
-    ca: Path | None,
-    insecure: bool,
-    file: Path,
-    as_json: bool,
-) -> None:
+def check_command(server: str | None, asked: Asked, file: Path, as_json: bool) -> None:
     """Check what is named."""
-    login: Login | None
-    given = _given(user, password, secret)
+    proof: Login | None
     if server is None:
-        servers, login, relays = _from_file(file, given, Trust(ca, insecure))
+        (servers, proof), relays = asked.of_file(file), True
     else:
         parsed = uri.parse(server)
-        found = resolve.resolve(parsed)
-        servers = [Server(each.place, each.transport, each.name, Trust(ca, insecure)) for each in found]
-        login, relays = given, parsed.relays
-        if relays and given is None:
-            raise Wrong(f"{server} needs a login: --user and --password, or --secret.")
-    results = _run(servers, login, relays, file if server is None else None, as_json)
+        servers = [found.server(asked.trust) for found in resolve.resolve(parsed)]
+        relays = parsed.relays
+        proof = asked.needed(server) if relays else asked.login
+    results = _run(servers, proof, relays, file if server is None else None, as_json)
     if any(result.state == FAILED for result in results):
         raise click.exceptions.Exit(FAULT)
-
-
-def _given(user: str | None, password: str | None, secret: str | None) -> Login | None:
-    if secret:
-        return ice.mint(secret, user or "check", ice.SHORT_LIFETIME)
-    if (user is None) != (password is None):
-        raise Wrong("--user and --password go together.")
-    return Login(user, password) if user is not None and password is not None else None
-
-
-def _from_file(file: Path, given: Login | None, trust: Trust) -> tuple[list[Server], Login, bool]:
-    settings = place.read(file)
-    login = given or ice.login(settings, "check", ice.SHORT_LIFETIME)
-    if login is None:
-        raise Wrong(f"{file} has no secret and no user with a password; give --user and --password.")
-    own = settings.text("certificate")
-    if own and not trust.file and os.access(own, os.R_OK):  # what clients think of it is judged by itself
-        trust = Trust(Path(own), trust.anything)
-    return addresses.servers(settings, trust), login, True
 
 
 def _run(servers: list[Server], login: Login | None, relays: bool, file: Path | None, as_json: bool) -> list[Result]:

@@ -45,10 +45,11 @@ class Silent(Exception):
 class Refused(Exception):
     """An error answer, by its code."""
 
-    def __init__(self, code: int) -> None:
-        """Take the code."""
+    def __init__(self, code: int, answer: "stun.Message | None" = None) -> None:
+        """Take the code, and the answer where there is one."""
         super().__init__(f"error {code}")
         self.code = code
+        self.answer = answer
 
 
 class Untrusted(Exception):
@@ -122,10 +123,12 @@ class Client:
         for _ in range(3):
             try:
                 return self.ask(method, attributes, peer)
-            except _Challenge as challenge:
-                if self.login is None or (challenge.code == 401 and self._proof):
-                    raise Refused(challenge.code)
-                self._accept(challenge.message, self.login)
+            except Refused as refused:
+                answer = refused.answer
+                again = refused.code == 438 or (refused.code == 401 and not self._proof)
+                if self.login is None or answer is None or not again:
+                    raise
+                self._accept(answer, self.login)
         raise Refused(438)
 
     def ask(self, method: int, attributes: "stun.Attributes", peer: bytes = b"") -> stun.Message:
@@ -138,8 +141,7 @@ class Client:
         answer = self._exchange(datagram, transaction)
         if answer.message_class == stun.ERROR:
             value = answer.attributes.get(stun.ERROR_CODE, bytes(4))
-            code = (value[2] & 7) * 100 + value[3]
-            raise _Challenge(code, answer) if code in (401, 438) else Refused(code)
+            raise Refused((value[2] & 7) * 100 + value[3], answer)
         if self._key and not self._is_trusted(answer):
             raise Untrusted
         return answer
@@ -226,14 +228,6 @@ class Client:
             if kind in answer.attributes:
                 return answer.integrity_holds(kind, self._key)
         return False
-
-
-class _Challenge(Refused):
-    """A 401 or 438 with what is needed to try again."""
-
-    def __init__(self, code: int, message: stun.Message) -> None:
-        super().__init__(code)
-        self.message = message
 
 
 def _algorithms(listed: bytes) -> "list[int]":

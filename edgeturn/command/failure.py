@@ -14,7 +14,7 @@ EXIT_CODES = (
     (DONE, "done; of a relay: ended as it was told to"),
     (FAILED, "it can't be done: no relay reached, address in use, no permission, stopped by hand"),
     (WRONG, "wrong usage or configuration; nothing was changed"),
-    (FAULT, "`check` found a fault"),
+    (FAULT, "`check` or `probe` found a fault"),
 )
 
 

@@ -115,7 +115,7 @@ def test_a_file_that_is_no_certificate(relay: Relay, call: Call, tmp_path: Path)
 
 
 def test_a_tool_without_dtls_says_nothing_of_the_server() -> None:
-    script = "import sys; sys.modules['OpenSSL'] = None; import edgeturn.cli.dtls_way"
+    script = "import sys; sys.modules['OpenSSL'] = None; import edgeturn.probing.dtls_way"
     failed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     reason = failed.stderr.splitlines()[-1].partition("NoWay: ")[2]
     assert reason.startswith("the Python package pyopenssl is missing here: `")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgeturn.cli import control
-from edgeturn.cli.client import Client, Refused
-from edgeturn.cli.server import Server
 from edgeturn.command.ice import Login
+from edgeturn.probing.client import Client, Refused
+from edgeturn.probing.server import Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4
 from edgeturn.protocol.listener import TCP

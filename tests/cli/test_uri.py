@@ -10,9 +10,9 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from edgeturn.cli import resolve, uri
 from edgeturn.cli.failure import Failure, Wrong
 from edgeturn.command import ice
+from edgeturn.probing import resolve, uri
 from edgeturn.protocol import address
 from edgeturn.protocol.listener import DTLS, TCP, TLS, UDP
 from edgeturn.relay import options

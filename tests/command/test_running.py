@@ -5,9 +5,9 @@ import re
 import socket
 import subprocess
 
-from edgeturn.cli.client import Client, Refused
-from edgeturn.cli.server import Server
 from edgeturn.command.ice import Login
+from edgeturn.probing.client import Client, Refused
+from edgeturn.probing.server import Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4
 from tests.blackbox.relay import HOST, until

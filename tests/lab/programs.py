@@ -18,6 +18,7 @@ from tests.lab.network import PREFIX
 ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = {
     "ip": "iproute2",
+    "turnserver": "coturn",
     "turnutils_uclient": "coturn",
     "turnutils_peer": "coturn",
     "turnutils_natdiscovery": "coturn",
@@ -31,6 +32,8 @@ _PACKAGES = {
     "nginx": "nginx",
     "haproxy": "haproxy",
     "curl": "curl",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     "msgfmt": "gettext",
     "busybox": "busybox",
     "shellcheck": "shellcheck",

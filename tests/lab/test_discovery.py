@@ -24,7 +24,7 @@ ANYCAST = ("192.0.0.10", "2001:1::2")
 WITHIN = 15.0
 QUESTIONS = """
 import json, dns.resolver
-from edgeturn.cli import resolve, uri
+from edgeturn.probing import resolve, uri
 from edgeturn.protocol import address
 resolver = dns.resolver.Resolver(configure=False)
 resolver.nameservers = ["192.0.2.1"]

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.home import HOME, behind, masquerade, run
 from tests.lab.network import CLIENTS, Namespace, Network
 from tests.lab.programs import program, why_no_namespaces
 from tests.lab.relay import Relay, running, server
 
 SECOND = CLIENTS.address(4, 2)
-HOME, GATEWAY = "10.9.0.2", "10.9.0.1"
-ENDS_WITHIN = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -43,32 +42,6 @@ def relay(
     }
     with running(interpreter, home[0].router, tmp_path_factory.mktemp("relay"), options) as made:
         yield made
-
-
-def behind(network: Network) -> Namespace:
-    """Return a namespace that reaches the rest through client2 only."""
-    gateway, made = network.client2.namespace, network._namespace("home")
-    gateway.ip("link", "add", "home", "type", "veth", "peer", "name", "uplink", "netns", made.name)
-    gateway.ip("address", "add", f"{GATEWAY}/24", "dev", "home")
-    made.ip("address", "add", f"{HOME}/24", "dev", "uplink")
-    gateway.ip("link", "set", "home", "up")
-    made.ip("link", "set", "uplink", "up")
-    made.ip("route", "add", "default", "via", GATEWAY)
-    run(gateway, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-    return made
-
-
-def masquerade(network: Network, how: str) -> None:
-    """Let client2 hide its home behind its own address."""
-    chain = f'chain out {{ type nat hook postrouting priority 100; oifname "uplink" masquerade {how}\n}}'
-    table = f"table ip nat {{}}\ndelete table ip nat\ntable ip nat {{\n{chain}\n}}\n"
-    run(network.client2.namespace, program("nft"), table)
-
-
-def run(space: Namespace, *argv: str) -> str:
-    done = space.run(argv, ENDS_WITHIN)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def discovered(space: Namespace, source: str, *more: str) -> list[str]:

@@ -11,12 +11,12 @@ import ssl
 import time
 from typing import Protocol
 
-from edgeturn.cli.server import NoWay, Server, Trust
+from edgeturn.probing.server import NoWay, Server, Trust
 from edgeturn.protocol import framing
 from edgeturn.protocol.address import format_ip, ip_of
 from edgeturn.protocol.listener import DTLS, TCP, UDP
 from edgeturn.protocol.stun import Malformed
-from edgeturn.seam import native
+from edgeturn.seam import address_of, native
 
 _LARGEST = 65536
 _PATIENCE = 5.0  # seconds until a connection and its handshake have to stand
@@ -27,6 +27,7 @@ class Way(Protocol):
     """A way that stands."""
 
     about: str  # what there is to say of it, "" for nothing
+    local: bytes  # the port||ip of this end
     repeats: bool  # whether requests have to be sent again, since they may be lost
 
     def send(self, message: bytes) -> None:
@@ -44,7 +45,7 @@ def connect(server: Server) -> Way:
     if server.transport == UDP:
         return _Datagrams(_socket(server, socket.SOCK_DGRAM))
     if server.transport == DTLS:
-        from edgeturn.cli.dtls_way import DtlsWay
+        from edgeturn.probing.dtls_way import DtlsWay
 
         return DtlsWay(_socket(server, socket.SOCK_DGRAM), server)
     sock = _socket(server, socket.SOCK_STREAM)
@@ -107,6 +108,7 @@ class _Datagrams:
     about, repeats = "", True
 
     def __init__(self, sock: socket.socket) -> None:
+        self.local = address_of(sock.getsockname())
         self._socket = sock
 
     def send(self, message: bytes) -> None:
@@ -130,6 +132,7 @@ class _Stream:
 
     def __init__(self, sock: socket.socket, about: str) -> None:
         self.about = about
+        self.local = address_of(sock.getsockname())
         self._socket = sock
         self._received = b""
 

@@ -6,7 +6,7 @@ stuns:HOST[:PORT]   turns:HOST[:PORT][?transport=tcp|udp]     port 5349; tcp is 
 
 from dataclasses import dataclass
 
-from edgeturn.cli.failure import Wrong
+from edgeturn.command.failure import Wrong
 from edgeturn.protocol import address
 from edgeturn.protocol.listener import DTLS, TCP, TLS, UDP
 from edgeturn.relay.options import DEFAULT_PORT, TLS_PORT
@@ -22,7 +22,7 @@ _TRANSPORTS = {
     ("turns", "tcp"): TLS,
     ("turns", "udp"): DTLS,
 }
-_SCHEMES = ("stun", "stuns", "turn", "turns")
+SCHEMES = ("stun", "stuns", "turn", "turns")
 _QUERY = "transport="
 
 
@@ -53,9 +53,11 @@ class Uri:
 
 def parse(text: str) -> Uri:
     """Return what a URI says; Wrong where it is none."""
+    if not text.isprintable():
+        raise Wrong("a URI has letters in it that can't be shown; is that the right file?")
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
-    if not colon or scheme not in _SCHEMES:
+    if not colon or scheme not in SCHEMES:
         raise Wrong(f"'{text}' is no URI such as turn:turn.example.org:3478, turns:turn.example.org or stun:192.0.2.1.")
     place, mark, query = rest.partition("?")
     asked = query.removeprefix(_QUERY).lower() if mark else None

@@ -10,8 +10,9 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgeturn.cli.failure import Failure
-from edgeturn.cli.uri import Uri
+from edgeturn.command.failure import Failure
+from edgeturn.probing.server import Server, Trust
+from edgeturn.probing.uri import Uri
 from edgeturn.protocol import address
 from edgeturn.protocol.listener import DTLS, TCP, TLS, UDP
 
@@ -34,6 +35,10 @@ class Found:
     place: bytes
     transport: str
     name: str
+
+    def server(self, trust: Trust) -> Server:
+        """Return it as what a client connects to."""
+        return Server(self.place, self.transport, self.name, trust)
 
 
 def resolve(uri: Uri) -> list[Found]:
@@ -89,7 +94,7 @@ def _ask(name: str, kind: str) -> list:  # type: ignore[type-arg]
 def _addresses(host: str, port: int, transport: str, name: str) -> list[Found]:
     try:
         known = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except OSError:
+    except (OSError, UnicodeError):  # UnicodeError: it's no name, such as one with a part of 64 letters
         return []
     places: dict[int, bytes] = {}
     for family, _, _, _, where in known:

@@ -4,7 +4,7 @@ import socket
 import time
 from typing import Protocol
 
-from edgeturn.cli.client import Client
+from edgeturn.probing.client import Client
 from edgeturn.protocol import address
 from edgeturn.seam import address_of, native
 

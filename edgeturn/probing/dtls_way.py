@@ -5,9 +5,10 @@ import sys
 import time
 from contextlib import suppress
 
-from edgeturn.cli.server import NoWay, Server
+from edgeturn.probing.server import NoWay, Server
 from edgeturn.protocol.address import format_ip, ip_of, parse_ip
 from edgeturn.protocol.certificate import Certificate
+from edgeturn.seam import address_of
 
 try:
     from OpenSSL import SSL, crypto
@@ -28,6 +29,7 @@ class DtlsWay:
 
     def __init__(self, sock: socket.socket, server: Server) -> None:
         """Shake hands; NoWay where that can't be done."""
+        self.local = address_of(sock.getsockname())
         self._socket = sock
         self._connection = SSL.Connection(_context(server))
         self._connection.set_connect_state()
