@@ -1,0 +1,34 @@
+"""From evidence to findings: every row of every table is asked, and what another finding explains is left out.
+
+Rule 1: the best first: the more certain, then the earlier in a call's setting up, then the order of the tables.
+"""
+
+from collections.abc import Sequence
+
+from edgeturn.diagnose.case import CERTAINTIES, STAGES, Case, Finding
+from edgeturn.diagnose.cases import allocating, dropping, gathering, lasting, media, pairing, reaching, relaying, roles
+from edgeturn.diagnose.evidence import Evidence
+
+CASES: tuple[Case, ...] = (
+    *gathering.CASES,
+    *reaching.CASES,
+    *allocating.CASES,
+    *roles.CASES,
+    *relaying.CASES,
+    *dropping.CASES,
+    *pairing.CASES,
+    *lasting.CASES,
+    *media.CASES,
+)
+
+
+def conclude(evidence: Evidence, cases: Sequence[Case] = CASES) -> list[Finding]:
+    """Return what the cases find, best first."""
+    found = [(case, finding) for case in cases if (finding := case.judge(evidence)) is not None]
+    explained = {name for case, _ in found for name in case.explains}
+    told = [(case, finding) for case, finding in found if not explained & {case.name, finding.case}]
+    told.sort(key=lambda row: (CERTAINTIES.index(row[1].certainty), STAGES.index(row[0].stage)))
+    once: dict[str, Finding] = {}
+    for _, finding in told:  # what a dump and a capture both show is told once
+        once.setdefault(finding.case, finding)
+    return list(once.values())

@@ -1,0 +1,1 @@
+"""The captures that the tests of `edgeturn diagnose` read, made of real relays and clients."""

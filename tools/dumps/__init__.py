@@ -1,0 +1,1 @@
+"""Makes the dumps that the tests of `edgeturn diagnose` read: `python -m tools.dumps [NAME...]`, as root."""

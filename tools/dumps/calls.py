@@ -1,0 +1,92 @@
+"""Which calls are made: a row is a name and what is wrong in it.
+
+Rule 1: a call that fails by no fault of the network is made in a network without fault.
+Rule 2: what a row leaves out is as it should be: NATs that keep ports, a relay, a right credential.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.lab.relay import Options, credentials
+from tools.dumps.street import RELAY, SECOND
+
+PORT = 3478
+Servers = list[dict[str, Any]]
+
+
+def turn(
+    query: str = "?transport=udp", password: str = "", place: str = f"{RELAY}:{PORT}", lifetime: int = 3600
+) -> dict[str, Any]:
+    """Return a TURN server as an application names it."""
+    user, right = credentials("lab", lifetime)
+    return {"urls": f"turn:{place}{query}", "username": user, "credential": password or right}
+
+
+def stun(place: str = f"{RELAY}:{PORT}") -> dict[str, Any]:
+    """Return a STUN server as an application names it."""
+    return {"urls": f"stun:{place}"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A row."""
+
+    name: str
+    alice: Servers = field(default_factory=lambda: [turn()])
+    bob: Servers | None = None  # as alice's
+    policy: str = "all"
+    symmetric: bool = False
+    carrier: bool = False
+    drops: tuple[tuple[str, str], ...] = ()  # house, nftables match
+    relay_drops: str = ""
+    relay: Options = field(default_factory=dict)
+    loses: tuple[str, ...] = ()
+    change: str = ""
+    camera: bool = False
+    seconds: int = 45
+    spoils: bool = False  # the signalling garbles candidates
+    cut: str = ""  # what alice's house drops once the call is connected, as nftables match it
+    sdp: bool = False  # whether offer and answer are kept, too
+    firefox: bool = False  # both ends in alice's Firefox
+
+
+UDP = "ip protocol udp"
+APART = (("left", "ip daddr 203.0.113.22"), ("right", "ip daddr 203.0.113.21"))  # the houses don't reach each other
+
+CALLS = (
+    Call("good-direct", [stun()], camera=True, sdp=True),
+    Call("good-relayed", policy="relay", sdp=True),
+    Call("no-servers", [], sdp=True),
+    Call("wrong-port", [stun(f"{RELAY}:3999"), turn(place=f"{RELAY}:3999")]),
+    Call("no-such-name", [stun("turn.invalid:3478"), turn(place="turn.invalid:3478")]),
+    Call("udp-blocked", [stun(), turn()], drops=(("left", UDP),)),
+    Call("udp-blocked-tcp-works", [turn(), turn("?transport=tcp")], drops=(("left", UDP),)),
+    Call("tcp-blocked-too", [turn(), turn("?transport=tcp")], drops=(("left", UDP), ("left", "tcp dport 3478"))),
+    Call("srflx-on-one-side", [stun()], [], drops=APART, sdp=True),
+    Call("symmetric", [stun(), stun(f"{SECOND}:{PORT}")], symmetric=True, camera=True, sdp=True),
+    Call("wrong-password", [turn(password="wrong")], policy="relay"),
+    Call("expired", [turn(lifetime=-600)], policy="relay"),
+    Call("no-turn-under-relay-policy", [stun()], policy="relay"),
+    Call("quota", [turn()], policy="relay", relay={"user_quota": "1"}, camera=True),
+    Call("pool-empty", policy="relay", relay={"max_allocations": "1"}),
+    Call("relay-blocked", [turn()], [stun()], drops=APART, relay_drops="udp sport 49152-65535"),
+    Call("wrong-announced-address", [turn()], [stun()], drops=APART, relay={"external_address": ["203.0.113.99"]}),
+    Call(
+        "private-announced-address",
+        [turn()],
+        [stun()],
+        drops=APART,
+        relay={"external_address": ["192.168.9.1"]},
+        sdp=True,
+    ),
+    Call("behind-one-carrier", [stun()], carrier=True, sdp=True),
+    Call("lost-way", policy="relay", camera=True, cut="ip protocol udp", seconds=60),
+    Call("candidates-lost", loses=("alice", "bob"), camera=True),
+    Call("candidates-lost-one-way", [], loses=("alice",), drops=APART),
+    Call("candidates-spoilt", spoils=True, camera=True),
+    Call("wrong-fingerprint", change="fingerprint"),
+    Call("firefox-good-relayed", policy="relay", firefox=True, seconds=5),
+    Call("firefox-wrong-password", [turn(password="wrong")], policy="relay", firefox=True, seconds=12),
+    Call("firefox-candidates-lost", loses=("alice", "bob"), firefox=True, seconds=12),
+    Call("firefox-wrong-port", [turn(place=f"{RELAY}:3999")], policy="relay", firefox=True, seconds=15),
+)
