@@ -15,7 +15,12 @@ _TARGETS: dict[str, tuple[Callable[[], None], ...]] = {
     "firmware": (lambda: debian.ensure(debian.FOR_FIRMWARE),),
     "gateway": (lambda: debian.ensure(debian.FOR_FIRMWARE), lambda: debian.ensure(debian.FOR_GATEWAY)),
     "wheel": (lambda: environment.ensure(["test"]),),
-    "deb": (lambda: debian.ensure(debian.FOR_PACKAGE),),
+    "deb": (lambda: environment.ensure(["manual"]), lambda: debian.ensure(debian.FOR_PACKAGE)),
+    "first-call": (
+        lambda: environment.ensure(["test"]),
+        lambda: debian.ensure(debian.FOR_FIRST_CALL),
+        browser.ensure,
+    ),
     "bench": (lambda: environment.ensure(["test"]), lambda: debian.ensure(debian.FOR_BENCHMARKS)),
 }
 

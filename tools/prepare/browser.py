@@ -1,6 +1,7 @@
 """The npm packages of the tests, in the build folder, none of which brings a browser.
 
-playwright-core drives Chromium; uqr is what LuCI has for QR codes, and its stand-in too.
+playwright-core drives Chromium; uqr is what LuCI has for QR codes, and its stand-in too. twilio asks for
+iceServers as applications do. dotenv reads .env files as MiroTalk does.
 """
 
 import json
@@ -10,7 +11,9 @@ from .steps import BUILD, run, say
 FOLDER = BUILD / "node"
 PACKAGES = (
     ("playwright-core", "1.61.1"),  # the newest that runs on the Node.js 18 of Debian 12
+    ("dotenv", "17.2.3"),
     ("uqr", "0.1.3"),
+    ("twilio", "5.13.1"),  # the newest for that Node.js
 )
 
 

@@ -73,7 +73,21 @@ FOR_TESTS: Programs = (
     ("msgfmt", "gettext"),
     ("shellcheck", "shellcheck"),
     ("busybox", "busybox-static"),
+    ("tmux", "tmux"),
+    ("lua5.4", "lua5.4"),
+    ("faketime", "faketime"),
+    ("prometheus", "prometheus"),
     *PROGRAM,
+)
+# A container that is installed into, and the caller's browser beside it.
+FOR_FIRST_CALL: Programs = (
+    *FOR_PACKAGE,
+    ("debootstrap", "debootstrap"),
+    ("systemd-nspawn", "systemd-container"),
+    ("ip", "iproute2"),
+    ("chromium", "chromium"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
 )
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 _POLICY = Path("/usr/sbin/policy-rc.d")
