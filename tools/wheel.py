@@ -16,6 +16,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from tools import manual
+from tools.epoch import epoch
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "dist"
 _TAKEN = ("edgeturn", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
@@ -26,7 +29,6 @@ _BESIDE = (
     "tools/__init__.py", "tools/micropython",
 )  # fmt: skip
 _LEFT = shutil.ignore_patterns("__pycache__", "*.pyc")
-_LONG_AGO = 315532800  # 1980, before which a zip can't name a time
 
 
 class BuildError(Exception):
@@ -36,7 +38,7 @@ class BuildError(Exception):
 def build(folder: Path) -> tuple[Path, Path]:
     """Build both into a folder; return the source distribution and the wheel."""
     folder.mkdir(parents=True, exist_ok=True)
-    when = _epoch()
+    when = epoch()
     with tempfile.TemporaryDirectory(prefix="edgeturn-wheel-") as name:
         tree, made = Path(name, "tree"), Path(name, "made")
         _copy(tree)
@@ -44,17 +46,6 @@ def build(folder: Path) -> tuple[Path, Path]:
         (source,), (wheel,) = made.glob("*.tar.gz"), made.glob("*.whl")
         _settle(source, when)
         return _move(source, folder), _move(wheel, folder)
-
-
-def _epoch() -> int:
-    given = os.environ.get("SOURCE_DATE_EPOCH")
-    if given:
-        return int(given)
-    try:
-        told = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True)
-    except OSError:
-        return _LONG_AGO
-    return int(told.stdout.strip() or _LONG_AGO)
 
 
 def _copy(tree: Path) -> None:
@@ -65,7 +56,8 @@ def _copy(tree: Path) -> None:
             shutil.copytree(ROOT / name, tree / name, ignore=_LEFT)
         else:
             shutil.copyfile(ROOT / name, tree / name)
-    (tree / "MANIFEST.in").write_text("graft firmware\ngraft tools\n")
+    manual.write(tree / "man")
+    (tree / "MANIFEST.in").write_text("graft firmware\ngraft tools\ngraft man\n")
     for path in tree.rglob("*"):  # whoever checked the tree out with which mask
         path.chmod(0o755 if path.is_dir() else 0o644)
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from edgeturn.cli import place
+from edgeturn.cli import explained, place
 from edgeturn.cli.change import option_named
 from edgeturn.cli.output import json_option, print_json
 from edgeturn.command import config
 from edgeturn.relay import options
-from edgeturn.relay.options import Option
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -110,54 +109,11 @@ def check(file: Path) -> None:
 
 
 @config_command.command()
-@click.option("--format", "form", type=click.Choice(["text", "markdown"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(list(explained.FORMS)), default="text", show_default=True)
 @json_option
 def reference(form: str, as_json: bool) -> None:
     """Explain every option: where it stands, its default, when a change takes effect, what it is for."""
     if as_json:
-        print_json([_explained(option) for option in options.OPTIONS])
-    elif form == "markdown":
-        _print_markdown()
+        print_json(explained.rows())
     else:
-        _print_text()
-
-
-def _print_text() -> None:
-    for kind in options.section_kinds():
-        click.echo(f"config {kind}" + ("" if kind == "relay" else " 'NAME'"))
-        for option in _of(kind):
-            default = "" if option.default is None else f" = {option.default}"
-            click.echo(f"  {_keyword(option)} {option.name}{default}  (applied on {_applied(option)})")
-            click.echo(f"      {option.about}")
-
-
-def _print_markdown() -> None:
-    for kind in options.section_kinds():
-        click.echo(f"## config {kind}\n\n| | option | default | applied on | |\n|---|---|---|---|---|")
-        for option in _of(kind):
-            default = "" if option.default is None else f"`{option.default}`"
-            click.echo(f"| {_keyword(option)} | `{option.name}` | {default} | {_applied(option)} | {option.about} |")
-        click.echo()
-
-
-def _explained(option: Option) -> dict[str, object]:
-    return {
-        "section": option.section,
-        "name": option.name,
-        "list": option.is_list,
-        "default": option.default,
-        "applied_on": _applied(option),
-        "about": option.about,
-    }
-
-
-def _of(kind: str) -> list[Option]:
-    return [option for option in options.OPTIONS if option.section == kind]
-
-
-def _keyword(option: Option) -> str:
-    return "list" if option.is_list else "option"
-
-
-def _applied(option: Option) -> str:
-    return "reload" if option.live else "restart"
+        click.echo(explained.FORMS[form](), nl=False)

@@ -1,7 +1,7 @@
 """
 Build the package into dist/ and print its path: `python3 -m firmware.debian`.
 
-Rule 1: nothing but dpkg-deb and Python's own library is needed, and no root.
+Rule 1: dpkg-deb, and click-man for the manual pages; no root.
 Rule 2: the same tree gives the same bytes: every time is SOURCE_DATE_EPOCH, without it the last commit's.
 """
 
@@ -20,6 +20,8 @@ from edgeturn import __version__
 from edgeturn.cli import service_unit
 from edgeturn.cli.service_unit import Places
 from edgeturn.relay.configuration import Configuration
+from tools import manual
+from tools.epoch import epoch
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -35,12 +37,11 @@ FILES = (
     *((name, f"DEBIAN/{name}", 0o755) for name in SCRIPTS),
 )
 _LEFT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.c", "*.h", "py.typed")
-_LONG_AGO = 315532800
 
 
 def build(folder: Path) -> Path:
     """Build the package into a folder and return its path."""
-    when = _epoch()
+    when = epoch()
     with tempfile.TemporaryDirectory(prefix="edgeturn-debian-") as name:
         tree = Path(name, "tree")
         _lay_out(tree, when)
@@ -60,8 +61,16 @@ def _lay_out(tree: Path, when: int) -> None:
         _write(tree / target, (HERE / source).read_bytes())
     _write(tree / "lib/systemd/system" / service_unit.NAME, _unit().encode())
     _write(tree / "usr/share/doc/edgeturn/changelog.Debian.gz", gzip.compress(_changelog(when).encode(), 9, mtime=when))
+    _add_manual(tree, when)
     size = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file()) // 1024
     _write(tree / "DEBIAN/control", (HERE / "control").read_text().format(version=__version__, size=size).encode())
+
+
+def _add_manual(tree: Path, when: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="edgeturn-manual-") as folder:
+        for page in manual.write(Path(folder)):
+            target = tree / f"usr/share/man/man{page.suffix[1:]}" / f"{page.name}.gz"
+            _write(target, gzip.compress(page.read_bytes(), 9, mtime=when))
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -89,17 +98,6 @@ def _settle(tree: Path, when: int) -> None:
     for path in (tree, *tree.rglob("*")):
         path.chmod(modes.get(path, 0o755 if path.is_dir() else 0o644))
         os.utime(path, (when, when))
-
-
-def _epoch() -> int:
-    given = os.environ.get("SOURCE_DATE_EPOCH")
-    if given:
-        return int(given)
-    try:
-        told = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True)
-    except OSError:
-        return _LONG_AGO
-    return int(told.stdout.strip() or _LONG_AGO)
 
 
 if __name__ == "__main__":

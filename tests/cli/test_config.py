@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeturn.cli import place as place_of_file
 from edgeturn.cli.secret import fingerprint
-from edgeturn.relay import configuration, options
+from edgeturn.relay import configuration, options, uci
 from tests.cli.conftest import Call
 
 BROKEN = (
@@ -131,7 +130,7 @@ def test_no_permission_is_a_failure_and_no_wrong_usage(file: Path, call: Call, m
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "access", lambda path, mode, **_: False)
-    monkeypatch.setattr(place_of_file, "open", refuse, raising=False)
+    monkeypatch.setattr(uci, "open", refuse, raising=False)
     said = call("config", "check", "-c", str(file), code=1)
     assert said == f"Error: {file}: can't be read: permission denied; call this as its owner or as root.\n"
 
