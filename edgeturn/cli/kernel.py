@@ -1,6 +1,6 @@
 """`edgeturn kernel`: attach the program that carries media, take it away, and show what it does.
 
-Rule 1: pyroute2 is loaded by the commands that need it, for `run` and `--help` have to do without.
+Rule 1: only XDP wants pyroute2, which is loaded where it's there and when it's wanted; tc does without.
 Rule 2: what a person should know is said by kernel_report.py; the relay that runs is told of every change.
 """
 
@@ -18,7 +18,8 @@ from edgeturn.cli.failure import FAILED, Failure
 from edgeturn.cli.kernel_advice import NEEDS_PYROUTE2, has_pyroute2
 from edgeturn.cli.output import json_option, print_json, wrapped
 from edgeturn.kernel import flows
-from edgeturn.kernel.direct import inspection
+from edgeturn.kernel.direct import attachment, inspection, survey
+from edgeturn.kernel.direct.attachment import Row
 from edgeturn.kernel.hooks import Unattachable
 from edgeturn.kernel.loader import LoadError
 from edgeturn.relay.configuration import Configuration
@@ -66,9 +67,7 @@ def attach(hook: str | None, names: tuple[str, ...], following: bool, forward: b
     """
     settings = kernel_advice.read(file)
     with explained(settings, file):
-        from edgeturn.kernel.attaching import attachment
-
-        rows = attachment.attach(settings, hook or chosen_hook(settings), names, forward, again=not following)
+        rows = _attach(settings, hook, names, forward, again=not following)
         told = tell_relay(settings)
         report = kernel_report.make(settings, file, told)
     if as_json:
@@ -91,8 +90,6 @@ def detach(file: Path, as_json: bool) -> None:
     """
     settings = kernel_advice.read(file)
     with explained(settings, file):
-        from edgeturn.kernel.attaching import attachment, survey
-
         had_pins = Path(inspection.folder_of(settings), "hooks").exists()
         changed = inspection.changes(inspection.folder_of(settings))
         found = attachment.detach(settings)
@@ -115,7 +112,7 @@ def status(file: Path, as_json: bool) -> None:
     settings = kernel_advice.read(file)
     running: dict[str, Any] | None = control.is_served(settings)
     told = running and running.get("kernel")
-    with explained(settings, file, with_pyroute2=False):
+    with explained(settings, file):
         report = kernel_report.make(settings, file, told)
     if as_json:
         print_json(report.document() | {"relay": told})
@@ -132,6 +129,19 @@ def status(file: Path, as_json: bool) -> None:
     report.print_advice()
 
 
+def _attach(
+    settings: Configuration, hook: str | None, names: tuple[str, ...] = (), forward: bool = False, again: bool = True
+) -> list[Row]:
+    """Attach by tc, and by XDP where there is pyroute2 for it; hook: what was asked for by hand."""
+    if has_pyroute2():
+        from edgeturn.kernel.attaching import attachment as with_xdp
+
+        return with_xdp.attach(settings, hook or chosen_hook(settings), names, forward, again)
+    if hook == "xdp":
+        raise Failure(f"{NEEDS_PYROUTE2}; only XDP wants it: `--hook tc` does without.")
+    return attachment.attach(settings, names, forward, again)
+
+
 def at_start(settings: Configuration, file: Path) -> list[str]:
     """Attach for a relay that is about to start, and return what to say of it: it starts whatever becomes of this."""
     if settings.text("kernel") == "off":
@@ -140,9 +150,7 @@ def at_start(settings: Configuration, file: Path) -> list[str]:
         return ["Kernel: media stays in Python; start the relay as root to have the kernel carry it."]
     try:
         with explained(settings, file):
-            from edgeturn.kernel.attaching import attachment
-
-            attachment.attach(settings, settings.text("kernel"), again=False)
+            _attach(settings, None, again=False)
             return kernel_report.make(settings, file).summary(file)
     except Failure as error:
         return [f"Kernel: media stays in Python: {error.message}"]
@@ -171,10 +179,8 @@ def tell_relay(settings: Configuration) -> dict[str, Any] | None:
 
 
 @contextmanager
-def explained(settings: Configuration, file: Path, with_pyroute2: bool = True) -> Iterator[None]:
+def explained(settings: Configuration, file: Path) -> Iterator[None]:
     """Turn what goes wrong into a Failure with what to do."""
-    if with_pyroute2 and not has_pyroute2():
-        raise Failure(f"{NEEDS_PYROUTE2}.")
     try:
         yield
     except (LoadError, Unattachable) as error:

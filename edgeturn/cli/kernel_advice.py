@@ -51,11 +51,13 @@ def read(file: Path) -> Configuration:
 
 
 def advise(
-    settings: Configuration, file: Path, places: list[Place], found: Survey | None, told: dict[str, Any] | None
+    settings: Configuration, file: Path, places: list[Place], found: Survey, told: dict[str, Any] | None
 ) -> list[Advice]:
     """Return what to do where a relay's hooks are these; told: where the relay that runs stands, None where none."""
-    missing = f"{NEEDS_PYROUTE2}; without it nothing is attached, and no interface looked at."
-    return advice.advise(settings, commands(file), places, found, told, missing)
+    steps = advice.advise(settings, commands(file), places, found, told)
+    if settings.text("kernel") == "xdp" and not has_pyroute2():
+        steps.append(Advice(f"Option kernel 'xdp': {NEEDS_PYROUTE2}; until then tc carries all of it.", ""))
+    return steps
 
 
 def commands(file: Path) -> "advice.Command":

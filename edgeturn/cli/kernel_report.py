@@ -11,7 +11,7 @@ from edgeturn.cli.kernel_advice import KINDS
 from edgeturn.cli.output import bytes_text, counted, print_table, wrapped
 from edgeturn.command.kernel import relay_text
 from edgeturn.kernel import flows, hooks
-from edgeturn.kernel.direct import inspection, report
+from edgeturn.kernel.direct import inspection, report, survey
 from edgeturn.kernel.direct.inspection import Place
 from edgeturn.relay.configuration import Configuration
 
@@ -84,15 +84,20 @@ class Report(report.Report):
 def make(settings: Configuration, file: Path, told: dict[str, Any] | None = None) -> Report:
     """Return what there is of a relay; OSError where it can't be read. told: where the relay that runs stands."""
     found = inspection.inspect(inspection.folder_of(settings))
-    if not kernel_advice.has_pyroute2():
-        return Report(found, kernel_advice.advise(settings, file, found.places, None, told) if found else [])
-    from edgeturn.kernel.attaching import survey
-
     if found is None:
         return Report(None, [], (), tuple(survey.asleep(settings)), tuple(survey.unpinned(settings)))
-    seen = survey.survey(settings, found.places)
+    seen = _look(settings, found.places)
     advice = kernel_advice.advise(settings, file, found.places, seen, told)
     return Report(found, advice, tuple(seen.removed))
+
+
+def _look(settings: Configuration, places: list[Place]) -> survey.Survey:
+    """Look at the interfaces, and at what XDP does there where pyroute2 can tell."""
+    if not kernel_advice.has_pyroute2():
+        return survey.survey(settings, places)
+    from edgeturn.kernel.attaching.survey import survey as with_xdp
+
+    return with_xdp(settings, places)
 
 
 def unpinned_text(names: Sequence[str], settings: Configuration, file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Who holds a TCP port that the relay is to listen on, and the commands that move it behind the relay.
+"""Who holds a port that the relay is to listen on, and over TCP the commands that move it behind the relay.
 
 A row of PROGRAMS: the names that a program goes by, and the commands that let it listen elsewhere. The first that fits
 is told; the last fits always.
@@ -15,16 +15,17 @@ from pathlib import Path
 
 from edgeturn.cli import control, place
 from edgeturn.cli.failure import reason
-from edgeturn.cli.probe import FAILED, PASSED, Result
+from edgeturn.cli.steps import FAILED, PASSED, SKIPPED, Result
 from edgeturn.protocol import address
-from edgeturn.protocol.listener import TCP
+from edgeturn.protocol.listener import TCP, UDP
 from edgeturn.relay import listeners, network
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.network import Interface
 from edgeturn.relay.options import HTTPS_PORT
 
 HTTP_PORT = 80
-_LISTENING = "0A"  # TCP_LISTEN, include/net/tcp_states.h
+_LISTENING = {TCP: "0A", UDP: "07"}  # TCP_LISTEN; TCP_CLOSE, which a bound one of UDP has (net/tcp_states.h)
+_RELAY = "edgeturn.relay"  # in the command line of a daemon, whose program is python
 _LOOPBACK = address.parse_ip("127.0.0.1")
 _LAN_BRIDGE = "br-lan"  # OpenWrt's
 _LAN_DEFAULT = "192.168.1.1/24"
@@ -52,24 +53,31 @@ class Holder:
         return f"held by {self.program}, process {self.process}, which {where}"
 
 
-def find(wanted: bytes, proc: Path = Path("/proc")) -> Holder | None:
-    """Return who listens on TCP where that keeps anybody else from a port||ip; None where nobody does."""
-    for listening, inode in _listening(proc):
+def find(wanted: bytes, proc: Path = Path("/proc"), transport: str = TCP) -> Holder | None:
+    """Return who listens where that keeps anybody else from a port||ip; None where nobody does."""
+    for listening, inode in _listening(proc, transport):
         if _is_in_the_way(listening, wanted):
             process = _owner(inode, proc)
-            program = _read(proc / str(process) / "comm").strip() if process else _UNKNOWN
-            return Holder(program, process, listening)
+            return Holder(_program(process, proc) if process else _UNKNOWN, process, listening)
     return None
+
+
+def can_share(wanted: bytes) -> bool:
+    """Say whether a port is one of a web server, which the relay can hand on what isn't its own."""
+    return address.port_of(wanted) in _BACKENDS
 
 
 def report(settings: Configuration, file: Path, proc: Path = Path("/proc")) -> list[Result]:
     """Return a failure for each TCP port of a configuration that another holds, and whether its backends are there."""
-    running = control.is_served(settings)
+    running, is_told = control.is_served(settings), _may_ask(settings)
     found: dict[Holder, Result] = {}
     for wanted in listeners.addresses(settings, network.interfaces()):
         holder = find(wanted, proc) if listeners.serves_tcp(settings, wanted) else None
         if holder is not None and holder not in found and not _is_ours(holder, running):
             where = address.format(wanted)
+            if not holder.process and not is_told:
+                found[holder] = Result(where, TCP, "", _STEP, SKIPPED, f"{holder.text()}; it may be the relay")
+                continue
             means = f"the relay can't listen on {where} over TCP, and who needs that port doesn't reach it"
             advice = _INDENTATION.join(["share the port:", *way_out(holder, wanted, file)])
             found[holder] = Result(where, TCP, "", _STEP, FAILED, holder.text(), means, advice)
@@ -99,6 +107,18 @@ def _backend(name: str, backend: bytes, file: Path) -> Result:
     return Result(where, TCP, "", step, PASSED, f"{where} answers")
 
 
+def _may_ask(settings: Configuration) -> bool:
+    """Say whether we would know of a relay that runs: its control socket is ours to use, or isn't there."""
+    path = settings.text("control")
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return os.access(path, os.W_OK, effective_ids=True)
+
+
 def _is_ours(holder: Holder, running: dict[str, object] | None) -> bool:
     """Say whether a holder is the relay that runs; one that is hidden from us is taken for it."""
     return running is not None and holder.process in (0, running["process"])
@@ -126,12 +146,12 @@ def way_out(holder: Holder, wanted: bytes, file: Path) -> list[str]:
 # What the kernel and its processes say.
 
 
-def _listening(proc: Path) -> Iterator[tuple[bytes, str]]:
+def _listening(proc: Path, transport: str) -> Iterator[tuple[bytes, str]]:
     """Yield the port||ip and the inode of each socket that listens, as proc(5) lists them."""
-    for name in ("tcp", "tcp6"):
+    for name in (transport, f"{transport}6"):
         for line in _read(proc / "net" / name).splitlines()[1:]:
             words = line.split()
-            if len(words) > 9 and words[3] == _LISTENING:
+            if len(words) > 9 and words[3] == _LISTENING[transport]:
                 yield _address(words[1]), words[9]
 
 
@@ -158,6 +178,13 @@ def _owner(inode: str, proc: Path) -> int:
         except OSError:  # it ended, or it's another user's
             continue
     return 0
+
+
+def _program(process: int, proc: Path) -> str:
+    """Return what a process is called; another relay, which runs as python, by its own name."""
+    if _RELAY in _read(proc / str(process) / "cmdline").split("\0"):
+        return "edgeturn"
+    return _read(proc / str(process) / "comm").strip()
 
 
 def _read(path: Path) -> str:

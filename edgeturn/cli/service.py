@@ -14,6 +14,7 @@ from edgeturn.cli.failure import FAILED, Failure
 from edgeturn.cli.output import json_option, print_json, wrapped
 from edgeturn.cli.service_machine import UNIT
 from edgeturn.cli.service_unit import NAME, USER, Places
+from edgeturn.relay.configuration import Configuration
 
 _FIREWALL = "CAP_NET_ADMIN"
 
@@ -98,6 +99,7 @@ def _install(file: Path, firewall: bool) -> None:
     places = Places()
     service_machine.check_unit()
     service_machine.check_places(places)
+    service_machine.check_file(file)
     service_machine.make_user()
     made = not place.exists(file)
     service_machine.make_configuration(file)
@@ -111,13 +113,17 @@ def _install(file: Path, firewall: bool) -> None:
         click.echo(f"Made {file} with a realm, one secret and one user.")
     click.echo(f"{'Wrote' if changed else 'Unchanged:'} {UNIT}.")
     _say_exposure(unit)
+    _say_unreadable(settings)
+    _say_next(changed, file)
+
+
+def _say_unreadable(settings: Configuration) -> None:
     for path in service_machine.unreadable(service_unit.files_of(settings)):
         click.echo(
             wrapped(
                 f"User {USER} can't read {path}: `setfacl -m u:{USER}:r {path}`, also after each renewal (package acl)."
             )
         )
-    _say_next(changed, file)
 
 
 def _say_next(changed: bool, file: Path) -> None:

@@ -4,6 +4,7 @@ Rule 1: each step looks first whether its work is done, and then does nothing.
 Rule 2: root starts nothing that another user could change: that would make this user root.
 """
 
+import errno
 import grp
 import os
 import pwd
@@ -54,16 +55,44 @@ def check_unit() -> None:
 
 def check_places(places: Places) -> None:
     """Raise a Failure where somebody else than root could change what the service runs, or a link on the way there."""
-    named = [Path(os.path.abspath(each)) for each in (places.python, places.package)]
-    for each in [*named, *[path.resolve() for path in named]]:
+    for each in (places.python, places.package):
+        part = _open_part(Path(each))
+        if part is not None:
+            raise Failure(
+                f"{part} can be changed by others than root, and a service must not run what is there: install "
+                f"edgeturn for the whole machine; {_ELSEWHERE}."
+            )
+
+
+def check_file(file: Path) -> None:
+    """Raise a Failure where somebody else than root could change the configuration, or have it lead elsewhere."""
+    move = f"move it to {place.SYSTEM_FILE}, as root's, and leave out `-c`"
+    if file.is_symlink():
+        raise Failure(f"{file} is a link to {os.readlink(file)}, which root doesn't follow: name the file itself.")
+    part = _open_part(file.parent)
+    if part is not None:
+        raise Failure(f"{part} can be changed by others than root, so a service must not be run by {file}: {move}.")
+    if place.exists(file) and not _is_roots(file.stat()):
+        raise Failure(f"{file} isn't a file of root's alone: have a look at it, and then {move}.")
+
+
+def _open_part(path: Path) -> Path | None:
+    """Return what others than root could change of a path, or of where its links lead; None where it's safe."""
+    absolute = Path(os.path.abspath(path))
+    for each in (absolute, absolute.resolve()):
         for part in (each, *each.parents):
+            if not place.exists(part):  # root makes it
+                continue
             found = part.stat()
             open_to_all = found.st_mode & _OTHERS_WRITE and not found.st_mode & stat.S_ISVTX
             if found.st_uid != 0 or open_to_all:
-                raise Failure(
-                    f"{part} can be changed by others than root, and a service must not run what is there: install "
-                    f"edgeturn for the whole machine; {_ELSEWHERE}."
-                )
+                return part
+    return None
+
+
+def _is_roots(found: os.stat_result) -> bool:
+    """Say whether a file is root's, and has no second name by which it's somewhere else, too."""
+    return stat.S_ISREG(found.st_mode) and found.st_uid == 0 and found.st_nlink == 1
 
 
 def has_user() -> bool:
@@ -90,15 +119,29 @@ def make_configuration(file: Path) -> None:
 
 
 def give_files(file: Path, settings: Configuration) -> None:
-    """Let the user read the configuration, and what lies beside it and is named there; root goes on owning them."""
+    """Let the user read the configuration, and what lies beside it and is named there; root goes on owning them.
+
+    What is a link, or isn't root's, stays as it is: `unreadable` tells of it.
+    """
     group = grp.getgrnam(USER).gr_gid
     beside = [Path(each) for each in service_unit.files_of(settings) if Path(each).parent == file.parent]
     for each in (file, *beside):
         try:
-            os.chown(each, 0, group)
-            each.chmod(_FILE_MODE)
+            _give(each, group)
         except OSError as error:
-            raise Failure(f"{each} can't be given to group {USER}: {reason(error)}.") from None
+            if error.errno != errno.ELOOP:
+                raise Failure(f"{each} can't be given to group {USER}: {reason(error)}.") from None
+
+
+def _give(path: Path, group: int) -> None:
+    """Give a file of root's to a group; by its descriptor, so that it's the one that was looked at."""
+    opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if _is_roots(os.fstat(opened)):
+            os.fchown(opened, 0, group)
+            os.fchmod(opened, _FILE_MODE)
+    finally:
+        os.close(opened)
 
 
 def unreadable(paths: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ attributes in network order.
 """
 
 import socket
+from errno import EADDRINUSE
 from struct import pack, unpack_from
 
 from edgeturn import seam
@@ -27,7 +28,8 @@ VALUE = 1
 _NESTED = 0x8000
 
 NOT_PERMITTED, NO_ENTRY = 1, 2
-NO_PROTOCOL, NOT_SUPPORTED, NO_FAMILY = 93, 95, 97  # how a kernel without nf_tables says so
+# How a kernel without nf_tables says so: 93, 95, 97, and on MIPS other numbers, as far from each other.
+NO_PROTOCOL, NOT_SUPPORTED, NO_FAMILY = EADDRINUSE - 5, EADDRINUSE - 3, EADDRINUSE - 1
 
 RELAYED = "relayed"  # the set of ports that clients have now
 _HEADER = "IHHIIBB"

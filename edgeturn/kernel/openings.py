@@ -97,4 +97,6 @@ class Openings(Observer):
 
 def _words(trouble: int) -> "tuple[str, str]":
     """Return level and words of an error, none for none."""
-    return _TROUBLES.get(trouble, ("warning", f"error {trouble}")) if trouble else ("debug", "")
+    if not trouble:
+        return "debug", ""
+    return _TROUBLES.get(trouble) or ("warning", seam.reason(seam.failure(trouble)))

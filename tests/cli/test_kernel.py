@@ -296,15 +296,28 @@ def test_a_place_without_a_file_system_for_pins_is_one_sentence(tool: Call) -> N
     tool("config", "set", "kernel_pins", "/run/edgeturn-nothing")
 
 
-def test_without_pyroute2_the_tool_says_what_brings_it(tool: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    tool("kernel", "attach")
+def without_pyroute2(patched: pytest.MonkeyPatch) -> None:
+    for module in (kernel, kernel_advice):
+        patched.setattr(module, "has_pyroute2", lambda: False)
+
+
+def test_without_pyroute2_tc_is_attached_and_taken_away(tool: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        for module in (kernel, kernel_advice):
-            patched.setattr(module, "has_pyroute2", lambda: False)
-        for command in ("attach", "detach"):
-            assert kernel_advice.NEEDS_PYROUTE2 in tool("kernel", command, code=1)
-        said = tool("kernel", "status")
-    assert "lan        tc    proven" in said and kernel_advice.NEEDS_PYROUTE2 in joined(said)
+        without_pyroute2(patched)
+        assert "lan        tc    proven" in tool("kernel", "attach")
+        assert "lan        tc    proven" in tool("kernel", "status") and "XDP" not in tool("kernel", "status")
+        assert "Detached from lan, wan." in tool("kernel", "detach")
+        assert "Nothing is attached" in tool("kernel", "status")
+
+
+def test_without_pyroute2_who_wants_xdp_is_told_what_brings_it(tool: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        without_pyroute2(patched)
+        said = tool("kernel", "attach", "--hook", "xdp", code=1)
+        assert kernel_advice.NEEDS_PYROUTE2 in said and "`--hook tc` does without" in said
+        tool("config", "set", "kernel", "xdp")
+        assert kernel_advice.NEEDS_PYROUTE2 in joined(tool("kernel", "attach"))
+        tool("config", "unset", "kernel")
 
 
 # `edgeturn run`.
@@ -361,13 +374,12 @@ def test_run_without_root_says_so_and_starts(
         assert starting() == ["Kernel: media stays in Python; start the relay as root to have the kernel carry it."]
 
 
-def test_run_without_pyroute2_says_so_and_starts(
+def test_run_without_pyroute2_attaches_by_tc(
     starting: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(kernel, "has_pyroute2", lambda: False)
-        (said,) = starting()
-    assert said == f"Kernel: media stays in Python: {kernel_advice.NEEDS_PYROUTE2}."
+        without_pyroute2(patched)
+        assert starting() == ["Kernel: attached by tc at lan, wan."]
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EINVAL, "no"), LoadError("no"), ValueError("a defect")])

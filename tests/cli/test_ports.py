@@ -9,7 +9,9 @@ import pytest
 
 from edgeturn.cli import ports
 from edgeturn.cli.ports import Holder
+from edgeturn.cli.steps import FAILED, SKIPPED
 from edgeturn.protocol import address
+from edgeturn.relay.configuration import Configuration
 from tests.blackbox.relay import HOST, free_port
 from tests.cli.conftest import Call, StartRelay
 
@@ -184,3 +186,19 @@ def test_check_says_whether_the_backends_are_there(start: StartRelay, call: Call
     assert f"https backend         {there} answers" in said
     assert f"http backend          {gone}: connection refused" in said
     assert "config set http_backend" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="being another user needs root")
+def test_who_may_not_ask_the_relay_is_not_told_that_another_has_its_port(start: StartRelay) -> None:
+    relay = start()
+    settings = Configuration(relay.file.read_text(), str(relay.file))
+    socket_file = Path(settings.text("control"))
+    os.seteuid(65534)
+    try:
+        (hidden, *_) = ports.report(settings, relay.file)
+    finally:
+        os.seteuid(0)
+    assert hidden.state == SKIPPED and "it may be the relay" in hidden.detail
+    assert ports.report(settings, relay.file) == []
+    moved = Configuration(relay.file.read_text().replace(str(socket_file), str(socket_file) + "-none"), "x")
+    assert ports.report(moved, relay.file)[0].state == FAILED

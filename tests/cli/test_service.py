@@ -160,3 +160,66 @@ def test_what_others_may_change_is_not_run_as_root(tmp_path: Path) -> None:
         os.chown(open_to_all, 65534, 65534)
         with pytest.raises(Failure):
             service_machine.check_places(Places("/usr/bin/python3", str(open_to_all)))
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Path:
+    """A folder of root's that nobody else may change."""
+    if os.geteuid() != 0:
+        pytest.skip("files of other users need root")
+    folder = tmp_path / "roots"
+    folder.mkdir(mode=0o755)
+    return folder
+
+
+def refused(file: Path) -> str:
+    with pytest.raises(Failure) as raised:
+        service_machine.check_file(file)
+    assert raised.value.message.endswith(".")
+    return raised.value.message
+
+
+def test_a_configuration_that_others_may_change_is_refused(roots: Path) -> None:
+    file = roots / "edgeturn.conf"
+    service_machine.check_file(file)  # that isn't there yet
+    file.write_text("")
+    service_machine.check_file(file)
+    os.chown(file, 65534, 65534)
+    assert "isn't a file of root's alone" in refused(file)
+    os.chown(file, 0, 0)
+    os.link(file, roots / "other")
+    assert "isn't a file of root's alone" in refused(file)
+    (roots / "other").unlink()
+    os.chown(roots, 65534, 65534)
+    assert str(roots) in refused(file) and "/etc/edgeturn/edgeturn.conf" in refused(file)
+    os.chown(roots, 0, 0)
+    roots.chmod(0o777)
+    assert str(roots) in refused(file)
+
+
+def test_a_link_to_a_configuration_is_refused(roots: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "edgeturn.conf").write_text("")
+    file = roots / "edgeturn.conf"
+    file.symlink_to(theirs / "edgeturn.conf")
+    assert "is a link to" in refused(file)
+    (roots / "folder").symlink_to(theirs)
+    os.chown(theirs, 65534, 65534)
+    assert "can be changed by others" in refused(roots / "folder" / "edgeturn.conf")
+
+
+def test_no_link_is_followed_and_no_file_of_others_handed_over(roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_machine, "USER", "nogroup")
+    shadow, theirs, key, file = (roots / name for name in ("shadow", "theirs.crt", "own.key", "edgeturn.conf"))
+    for path in (shadow, theirs, key, file):
+        path.write_text("")
+        path.chmod(0o600)
+    os.chown(theirs, 65534, 0)
+    link = roots / "link.crt"
+    link.symlink_to(shadow)
+    for certificate in (link, theirs):
+        text = f"config relay 'main'\n\toption certificate '{certificate}'\n\toption key '{key}'\n"
+        service_machine.give_files(file, Configuration(text, str(file)))
+    assert [path.stat().st_mode & 0o777 for path in (shadow, theirs, key, file)] == [0o600, 0o600, 0o640, 0o640]
+    assert theirs.stat().st_uid == 65534 and shadow.stat().st_gid == 0 != file.stat().st_gid

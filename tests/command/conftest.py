@@ -13,15 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.blackbox.relay import DEADLINE, HOST, ROOT, free_port, until
+from tests.firmware.current import PROGRAM, firmware
 
 MICROPYTHON = Path(os.environ.get("EDGETURN_MICROPYTHON", ROOT / ".build" / "micropython" / "bin" / "micropython"))
-FIRMWARE = ROOT / ".build" / "firmware" / "x86_64-tls" / "edgeturn"
 PROGRAMS = {
     "cpython": [sys.executable, "-m", "edgeturn.command"],
     "micropython": [str(MICROPYTHON), "-m", "edgeturn.command"],
-    "firmware": [str(FIRMWARE)],
+    "firmware": [str(PROGRAM)],
 }
-BRINGS = {"micropython": "make micropython", "firmware": "make firmware ARCH=x86_64"}
 
 
 class Command:
@@ -87,8 +86,10 @@ class Run:
 def command(request: pytest.FixtureRequest, tmp_path: Path) -> Command:
     """The command by each program, with a file that isn't there yet."""
     program = PROGRAMS[request.param]
-    if not Path(program[0]).is_file():
-        pytest.skip(f"{program[0]} isn't there; `{BRINGS[request.param]}` makes it")
+    if request.param == "firmware":
+        firmware()
+    elif not Path(program[0]).is_file():
+        pytest.skip(f"{program[0]} isn't there; `make micropython` makes it")
     return Command(program, tmp_path)
 
 

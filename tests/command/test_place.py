@@ -1,11 +1,17 @@
 """What a person is told to type, where OpenWrt's service runs the relay and where it doesn't."""
 
+import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from edgeturn.cli import place as place_of_click
 from edgeturn.command import change, control, live, place
-from edgeturn.command.failure import Failure
+from edgeturn.command.failure import Failure, Wrong
+from edgeturn.relay import configuration
+from edgeturn.relay.uci import ConfigError
 
 
 @pytest.fixture
@@ -38,3 +44,32 @@ def test_reload_names_the_service_where_that_has_a_copy(on_openwrt: str, monkeyp
 def test_another_file_isnt_the_services(on_openwrt: str) -> None:
     assert place.service("reload", "/tmp/mine.conf") == "edgeturn reload -c /tmp/mine.conf"
     assert place.service("start", "/tmp/mine.conf") == "edgeturn run -c /tmp/mine.conf"
+
+
+def test_what_has_no_end_is_no_configuration() -> None:
+    for read in (place.read_text, lambda file: place_of_click.read_text(Path(file))):
+        with pytest.raises(Wrong, match="too large for a configuration"):
+            read("/dev/zero")
+    with pytest.raises(ConfigError, match="too large for a configuration"):
+        configuration.read_text("/dev/zero")
+
+
+def test_who_never_stops_answering_is_no_relay(
+    on_openwrt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_MOST", 1 << 20)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "control.sock"))
+        listener.listen()
+
+        def answer() -> None:
+            with listener.accept()[0] as connection, suppress(BrokenPipeError, ConnectionResetError):
+                while True:
+                    connection.sendall(b" " * 65536)
+
+        talker = threading.Thread(target=answer)
+        talker.start()
+        with pytest.raises(Failure, match="is no relay"):
+            control.ask(place.read(on_openwrt), "status")
+        talker.join(10)
+        assert not talker.is_alive()

@@ -1,9 +1,12 @@
 """The C library's functions by name, where an interpreter can call them at all."""
 
+import errno
+import socket
 from struct import pack, unpack
 from unittest import SkipTest
 
 from edgeturn import seam
+from edgeturn.kernel import netfilter
 from tests.core.dialogue import raises
 
 if not seam.CALLS:
@@ -58,3 +61,19 @@ def test_text_ends_by_a_zero() -> None:
 def test_a_buffer_has_its_address() -> None:
     buffer = bytearray(pack("I", 1))
     assert seam.memory_address(buffer) > 0xFFFF
+
+
+def test_errors_have_words() -> None:
+    here = {name: getattr(netfilter, name) for name in ("NO_PROTOCOL", "NOT_SUPPORTED", "NO_FAMILY")}
+    for number in [1, 2, 13, errno.EADDRINUSE] + list(here.values()):
+        words = seam.reason(seam.failure(number))
+        assert " " in words and not any(each.isdigit() for each in words), (number, words)
+    assert "protocol not supported" in seam.reason(seam.failure(here["NO_PROTOCOL"]))
+    assert "7777" in seam.reason(seam.failure(7777))
+
+
+def test_a_kernel_without_nf_tables_is_known_by_this_machines_numbers() -> None:
+    try:
+        socket.socket(seam.AF_NETLINK, socket.SOCK_RAW, 31)  # a protocol that no kernel has
+    except OSError as error:
+        assert error.args[0] == netfilter.NO_PROTOCOL, error

@@ -21,6 +21,7 @@ from edgeturn.kernel import flows, maps
 from edgeturn.kernel.bpf import index
 from edgeturn.kernel.direct import gro
 from edgeturn.relay.passwd import find_user
+from tests.firmware.current import firmware
 from tests.kernel.attaching import (
     ALL,
     BOTH,
@@ -37,7 +38,6 @@ from tests.kernel.lab.kernel import Binding
 from tests.kernel.lab.topology import cable, forward
 from tools.suite import MICROPYTHON, ROOT
 
-FIRMWARE = ROOT / ".build" / "firmware" / "x86_64-tls" / "edgeturn"
 COMMAND = [str(MICROPYTHON), "-X", "heapsize=8m"]
 WITHOUT_RIGHTS = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all")
 SCRIPT = str(ROOT / "tests/kernel/direct.py")
@@ -312,8 +312,7 @@ def test_a_name_that_is_not_there(direct: Direct) -> None:
 @pytest.fixture
 def router(site: Site, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """A command of the firmware's `edgeturn kernel`, which answers with a document."""
-    if not FIRMWARE.exists():
-        pytest.skip("the firmware isn't built: `make firmware ARCH=x86_64`")
+    program = str(firmware())
 
     def command(*words: str) -> dict[str, Any]:
         file = tmp_path / "direct.conf"
@@ -321,7 +320,7 @@ def router(site: Site, tmp_path: Path) -> Callable[..., dict[str, Any]]:
         line = [
             "nsenter",
             f"--net=/run/netns/{site.node.name}",
-            str(FIRMWARE),
+            program,
             "kernel",
             *words,
             "--json",

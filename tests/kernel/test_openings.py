@@ -222,7 +222,7 @@ def test_what_is_not_expected_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(socket, "socket", refuse)
     watched = Watched()
     watched.allocate()
-    assert watched.said == [("warning", f"firewall table={TABLE} unfollowed reason='error 105'")]
+    assert watched.said == [("warning", f"firewall table={TABLE} unfollowed reason='no buffer space available'")]
 
 
 def test_nothing_large_is_imported() -> None:

@@ -47,17 +47,11 @@ def advise(
     settings: Configuration,
     command: "Command",
     places: "list[Place]",
-    found: "Survey | None",
+    found: Survey,
     told: "dict[str, Any] | None",
-    missing: str = "",
 ) -> "list[Advice]":
-    """Return what to do where a relay's hooks are these.
-
-    told: where the relay that runs stands, None where none; missing: why no interface was looked at, where none was.
-    """
+    """Return what to do where a relay's hooks are these; told: where the relay that runs stands, None where none."""
     given_up = [_way_out(each, places, settings) for each in places if each.state == flows.GIVEN_UP]
-    if found is None:
-        return _denied(told) + given_up + [Advice(missing, "")]
     first = _denied(told) or _forwarding(found, places, command)
     return first + _changes(found, command) + given_up + _idle(found) + _gro(found, command)
 

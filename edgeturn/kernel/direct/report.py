@@ -103,10 +103,10 @@ def make(settings: Configuration, command: "Command", told: "dict[str, Any] | No
     if found is None:
         return Report(None, [], (), tuple(survey.asleep(settings)), tuple(survey.unpinned(settings)))
     seen = survey.survey(settings, found.places)
-    todo = advice.advise(settings, command, found.places, seen, told)
+    steps = advice.advise(settings, command, found.places, seen, told)
     if settings.text("kernel") == "xdp" and not any(each.kind == flows.XDP for each in found.places):
-        todo.append(Advice(_NO_XDP, ""))
-    return Report(found, todo, tuple(seen.removed))
+        steps.append(Advice(_NO_XDP, ""))
+    return Report(found, steps, tuple(seen.removed))
 
 
 def explain(error: OSError, settings: Configuration, command: "Command") -> str:

@@ -4,3 +4,5 @@ RELAY_FIXED_HEAP=""
 RELAY_ENVIRONMENT="PYTHONPATH=@PYTHON_PACKAGES@"
 # Modules load libraries while the relay runs.
 RELAY_FOLDERS="/lib /usr/lib"
+# The page, where python3-aiohttp is installed.
+RELAY_PAGE="/usr/bin/edgeturn web"
