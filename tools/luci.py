@@ -2,7 +2,8 @@
 The parts of luci-app-edgeturn that are made from others: `python -m tools.luci` writes them, a test compares them.
 
 Rule 1: options.js is the relay's table of options: kinds, bounds, defaults and sentences are said once, in Python.
-Rule 2: edgeturn.pot has every text of the views that can be translated, by the places where it stands.
+Rule 2: trickle.js is that of the page of `edgeturn web`: one module gathers candidates in a visitor's browser for both.
+Rule 3: edgeturn.pot has every text of the views that can be translated, by the places where it stands.
 """
 
 import inspect
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "firmware" / "openwrt" / "luci-app-edgeturn"
 VIEWS = APP / "htdocs" / "luci-static" / "resources"
 OPTIONS = VIEWS / "edgeturn" / "options.js"
+TRICKLE = APP / "htdocs" / "luci-static" / "edgeturn" / "trickle.js"
 TEMPLATE = APP / "po" / "templates" / "edgeturn.pot"
 MENU = APP / "root" / "usr" / "share" / "luci" / "menu.d" / "luci-app-edgeturn.json"
 _WRONG = ("", "?!", '"')  # of every kind, one of these is no value
@@ -40,6 +42,11 @@ def options_js() -> str:
     """Return the file with the options of the relay section."""
     rows = ",\n".join(_row(option) for option in options.OPTIONS if option.section == "relay")
     return f"{_HEAD}return baseclass.extend({{ rows: [\n{rows}\n] }});\n"
+
+
+def trickle_js() -> str:
+    """Return the module that tests the relay from a browser."""
+    return (ROOT / "edgeturn" / "web" / "page" / "trickle.js").read_text()
 
 
 def _row(option: Option) -> str:
@@ -95,8 +102,10 @@ def _wants(kind: Callable[[str], object]) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     OPTIONS.write_text(options_js())
+    TRICKLE.parent.mkdir(exist_ok=True)
+    TRICKLE.write_text(trickle_js())
     TEMPLATE.write_text(template())
 
 

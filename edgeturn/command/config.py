@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgeturn.relay.options import Option
 
 _READABLE_BY_OTHERS = 0o077
+_SECRETS = ("secret", "web_token")
 
 
 def show(given: "Given") -> None:
@@ -65,7 +66,7 @@ def print_all(file: str, show: bool, as_json: bool) -> None:
     document = Document(place.read_text(file), file)
     rows = [option for option in options.OPTIONS if option.section == "relay"]
     if as_json:
-        shown = [option for option in rows if show or option.name != "secret"]
+        shown = [option for option in rows if show or option.name not in _SECRETS]
         print_json({option.name: _value(document, option) for option in shown})
         return
     table = []
@@ -172,6 +173,6 @@ def _value(document: Document, option: "Option") -> "list[str] | str | None":
 
 def hidden(option: "Option", values: "list[str]", show: bool) -> "list[str]":
     """Return the values, or of secrets only how many there are."""
-    if option.name != "secret" or show or not values:
+    if option.name not in _SECRETS or show or not values:
         return values
     return [f"{len(values)} hidden, --show shows them"]

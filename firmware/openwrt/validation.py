@@ -21,6 +21,7 @@ _TYPES = {
     "place": "string",
     "server": "string",
     "uri": "string",
+    "ice_uri": "string",
     "ip": "ipaddr",
     "external": "string",
     "prefix": "or(ipaddr,cidr)",

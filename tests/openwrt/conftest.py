@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from firmware.openwrt import staging
-from tests.openwrt.router import ROOT, Router
+from tests.firmware.current import firmware
+from tests.openwrt.router import Router
 
-BINARY = ROOT / ".build" / "firmware" / "x86_64-tls" / "edgeturn"
 Stage = Callable[[str], Path]
 
 
@@ -20,11 +20,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     done: dict[str, Path] = {}
 
     def stage(package: str) -> Path:
-        if package == "edgeturn-static" and not BINARY.exists():
-            pytest.skip(f"there is no {BINARY.relative_to(ROOT)}: `make firmware ARCH=x86_64` builds it")
         if package not in done:
+            binary = firmware() if package == "edgeturn-static" else None
             folder = tmp_path_factory.mktemp(package)
-            staging.stage(package, folder / "root", folder / "work", BINARY if package == "edgeturn-static" else None)
+            staging.stage(package, folder / "root", folder / "work", binary)
             done[package] = folder / "root"
         return done[package]
 

@@ -74,6 +74,22 @@ def test_procd_is_told_all_of_a_default_service(router: Router) -> None:
     ]
 
 
+def test_the_page_is_an_instance_of_its_own(new_router: NewRouter) -> None:
+    router = new_router("edgeturn")
+    started(router, "list web_listen '127.0.0.1:8478'")
+    assert router.told()["instances"]["page"] == {
+        "command": ["/usr/bin/edgeturn", "web", "-c", "/etc/config/edgeturn"],
+        "respawn": ["3600", "5", "0"],
+        "stderr": True,
+    }
+
+
+def test_without_cpython_there_is_no_page_and_a_line_says_so(router: Router) -> None:
+    started(router, "list web_listen '127.0.0.1:8478'")
+    assert router.instance()["command"][0] == "/usr/bin/micropython"
+    assert any("needs the package edgeturn" in line for line in router.logged())
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_enable_and_start_are_enough(new_router: NewRouter, package: str) -> None:
     router = new_router(package)
@@ -125,6 +141,33 @@ def test_the_firewall_opens_what_is_listened_on(router: Router, what: str, lines
     wanted = [opening for opening in expected.split(", ") if opening]
     assert opened(router) == sorted([*wanted, "udp 49152-50175"]), what
     assert FIREWALL in router.text("/var/run/procd/events")
+
+
+RELAYING = "udp 49152-50175"
+LOCAL = (
+    ("a private address", ["list listen '192.168.9.1:3478'"], [RELAYING]),
+    ("a unique local one", ["list listen '[FD00::9]:3478'"], [RELAYING]),
+    ("one of them", ["list listen '192.168.9.1:81'", "list listen '192.0.2.1:82'"], [RELAYING, "udp 82"]),
+    ("one that is not there", ["list listen '192.168.8.1:81'"], [RELAYING, "udp 81"]),
+    ("a second port for discovery", ["list listen '192.168.9.1:81'", "option nat_discovery '1'"], [RELAYING]),
+    ("peers of local networks", ["list relay_address '192.168.9.1'"], ["udp 3478"]),
+    (
+        "the WAN behind another NAT",
+        ["list listen '192.168.7.1:81'", "list relay_address '192.168.7.1'"],
+        [RELAYING, "udp 81"],
+    ),
+)  # fmt: skip
+
+
+def test_for_local_networks_alone_the_firewall_is_not_opened(router: Router) -> None:
+    for address, device in (("192.168.9.1/24", "lo"), ("fd00::9/64", "lo"), ("192.168.7.1/24", "wan")):
+        router.run("ip", "address", "add", address, "dev", device)
+    router.run("ip", "route", "add", "default", "dev", "wan")
+    for what, lines, expected in LOCAL:
+        configure(router, "option tcp '0'", *lines)
+        router.service("start")
+        assert opened(router) == expected, what
+        router.service("stop")
 
 
 def test_what_a_reload_closes_stays_open_until_the_end(router: Router) -> None:

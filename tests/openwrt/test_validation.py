@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "place": (("192.0.2.1", "192.0.2.1:99", "[2001:db8::1]:99", "0.0.0.0"), (), ("nowhere",)),
     "server": (("stun.example.org", "192.0.2.1:3478"), (), ("no server",)),
     "uri": (("192.0.2.1:3478",), (), ("no server",)),
+    "ice_uri": (("turn:turn.example.org?transport=udp", "stun:192.0.2.1"), (), ("https://example.org", "turn:")),
     "ip": (("192.0.2.1", "2001:db8::1"), ("nowhere", "192.0.2.0/24"), ()),
     "external": (("auto", "192.0.2.1", "192.0.2.1=198.51.100.1"), (), ("nowhere",)),
     "prefix": (("192.0.2.0/24", "192.0.2.1", "2001:db8::/32", "::1"), ("nowhere",), ("192.0.2.1/24",)),

@@ -1,7 +1,6 @@
 """What the tests of the LuCI app are given: a relay, and rpcd's plugin with the command that it calls."""
 
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.blackbox.relay import Relay
+from tests.firmware.current import PROGRAM, firmware
 from tests.openwrt.luci.router import Rpcd
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
 _MICROPYTHON = os.environ.get("EDGETURN_MICROPYTHON", str(_CHECKOUT / ".build" / "micropython" / "bin" / "micropython"))
-_FIRMWARE = _CHECKOUT / ".build" / "firmware" / f"{platform.machine()}-tls" / "edgeturn"
 COMMANDS = {
     "click": [sys.executable, "-m", "edgeturn"],
     "CPython": [sys.executable, "-m", "edgeturn.command"],
     "MicroPython": [_MICROPYTHON, "-m", "edgeturn.command"],
-    "firmware": [str(_FIRMWARE)],
+    "firmware": [str(PROGRAM)],
 }
 
 
@@ -41,8 +40,8 @@ def rpcd(command: list[str], tmp_path: Path) -> Rpcd:
 
 def make_rpcd(command: list[str], folder: Path) -> Rpcd:
     """Return rpcd with a command `edgeturn` in its PATH that uses the folder's configuration."""
-    if command[0] == str(_FIRMWARE) and not _FIRMWARE.is_file():
-        pytest.skip(f"no firmware for {platform.machine()} is built here: `make firmware` does it")
+    if command == COMMANDS["firmware"]:
+        firmware()
     program = folder / "bin" / "edgeturn"
     program.parent.mkdir()
     words = " ".join(command)

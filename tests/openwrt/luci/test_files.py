@@ -126,6 +126,7 @@ def test_no_script_needs_anything_from_outside() -> None:
 
 def test_what_is_made_from_others_is_as_it_would_be_made_now() -> None:
     assert luci.OPTIONS.read_text() == luci.options_js(), "python -m tools.luci"
+    assert luci.TRICKLE.read_text() == luci.trickle_js(), "python -m tools.luci"
     assert luci.TEMPLATE.read_text() == luci.template(), "python -m tools.luci"
 
 

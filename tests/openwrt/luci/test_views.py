@@ -207,6 +207,16 @@ def test_the_snippet_is_copied_and_works(place: Place) -> None:
     assert browser.evaluate("document.querySelectorAll('#edgeturn-picture svg path').length") > 0
 
 
+def test_the_browser_tests_the_relay(place: Place) -> None:
+    browser = place.open("snippet")
+    browser.click("#edgeturn-make")
+    browser.click("#edgeturn-test")
+    browser.wait("#edgeturn-tested")
+    assert browser.text("#edgeturn-tested").startswith("Media can flow")
+    rows = browser.evaluate("[...document.querySelectorAll('.table td:first-child')].map(cell => cell.innerText)")
+    assert {"host", "relay"} <= set(rows)
+
+
 def test_copying_without_a_secure_page(place: Place) -> None:
     browser = place.open("snippet")
     browser.click("#edgeturn-make")

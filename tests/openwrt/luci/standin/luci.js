@@ -384,6 +384,7 @@ const L = {
 	env: window.standin,
 	isObject: (value) => value !== null && typeof(value) == 'object',
 	url: (...parts) => [ '/cgi-bin/luci' ].concat(parts).join('/'),
+	resource: (...parts) => [ '/luci-static/resources' ].concat(parts).join('/'),
 	hasViewPermission: () => window.standin.writable,
 
 	async compile(path) {

@@ -137,6 +137,7 @@ const KINDS = {
 	choice: (row, value) => row.words.includes(value),
 	place: (row, value) => uri(value, row.scheme, place),
 	server: (row, value) => uri(value, row.scheme, server),
+	ice_uri: (row, value) => /^(stun|turn)s?:[^ ]+$/.test(value),
 	ip: (row, value) => !!address(value),
 	external: (row, value) => external(value),
 	prefix: (row, value) => prefix(value),

@@ -25,7 +25,8 @@ const TABS = [
 	[ 'more', _('More'), [
 		'kernel', 'kernel_gro', 'kernel_pins', 'mobility', 'discovery', 'nat_discovery', 'alternate_address', 'alternate_port',
 		'alternate_server', 'alternate_domain', 'oauth_server', 'wide_channels', 'control', 'user'
-	] ]
+	] ],
+	[ 'web', _('Web page'), [ 'web_listen', 'web_public', 'web_token', 'web_certificate', 'web_key', 'ice_uri', 'forwarded_from' ] ]
 ];
 
 function widget(row) {

@@ -37,10 +37,52 @@ return view.extend({
 		return box;
 	},
 
+	/* The same module as that of the page of `edgeturn web`; it knows nothing of LuCI. */
+	test(text) {
+		const servers = JSON.parse(text).iceServers;
+
+		words.show(this.tested, E('p', { 'class': 'spinning' }, [ _('Testing, which takes some seconds …') ]));
+
+		return import(L.resource('../edgeturn/trickle.js'))
+			.then((trickle) => trickle.gather(servers).then((report) => {
+				const ways = trickle.ways(servers, report);
+				const called = ways.length ? trickle.loop(ways[0][1]) : Promise.resolve({ latencies: [] });
+
+				return called.then((call) => words.show(this.tested, this.found(report, call)));
+			}))
+			.catch((error) => words.show(this.tested, words.warning(error.message)));
+	},
+
+	found(report, call) {
+		const times = call.latencies.slice().sort((one, other) => one - other);
+		const good = times.length > 0;
+		const told = good
+			? _('Media can flow: a message there and back takes %s ms.').format(times[Math.floor(times.length / 2)].toFixed(1))
+			: _('No call came about through the relay.');
+		const rows = report.candidates.map((each) => [
+			each.type,
+			each.relayProtocol || each.protocol,
+			each.address ? '%s:%d'.format(each.address, each.port) : '–',
+			'%s s'.format(each.at.toFixed(2))
+		]);
+		const errors = report.errors.map((each) => '%s: %d %s'.format(each.url, each.code, each.text));
+
+		return [
+			E('div', { 'id': 'edgeturn-tested', 'class': 'alert-message ' + (good ? 'success' : 'warning'), 'role': 'status' }, [ told ]),
+			words.table([ _('Candidate'), _('By'), _('Address'), _('After') ], rows, _('The browser has found none.')),
+			words.lines(errors)
+		];
+	},
+
 	page(text) {
+		this.tested = E('div', {});
+
 		return [
 			E('pre', { 'id': 'edgeturn-snippet', 'style': 'white-space:pre-wrap;overflow-wrap:anywhere' }, [ text ]),
 			words.button('action', _('Copy'), ui.createHandlerFn(this, 'copy', text), { 'id': 'edgeturn-copy' }),
+			' ',
+			words.button('action', _('Test from this browser'), ui.createHandlerFn(this, 'test', text), { 'id': 'edgeturn-test' }),
+			this.tested,
 			E('h3', {}, [ _('The same for a camera') ]),
 			this.picture(text)
 		];

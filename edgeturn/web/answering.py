@@ -1,0 +1,59 @@
+"""The parent's half of the conversation between the two processes: it answers what the other may ask.
+
+Rule 1: there is nothing to ask but the methods of edgeturn/command/rpcd.py, which check their arguments themselves.
+Rule 2: a request is one line, {"id", "method", "arguments"}, and so is an answer, {"id", "answer"}; both are bounded.
+Rule 3: what takes long holds up nothing else, and two changes of the file never meet.
+"""
+
+import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from edgeturn.command import rpcd
+
+LONGEST_LINE = 1 << 20
+_LONGEST_REQUEST = 65536
+_THREADS = 4
+_LOOKING = ("status", "sessions", "users", "secrets", "kernel", "check", "credentials", "snippet", "secret_show")
+
+
+class Answering:
+    """Answers one process until it's gone; `thread` ends with it."""
+
+    def __init__(self, file: str, sock: socket.socket) -> None:
+        """Take the configuration file and our end of the socket pair."""
+        self._file = file
+        self._sock = sock
+        self._changing = threading.Lock()
+        self._writing = threading.Lock()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        with ThreadPoolExecutor(_THREADS) as pool, self._sock, self._sock.makefile("rb") as lines:
+            try:
+                while (line := lines.readline(_LONGEST_REQUEST)).endswith(b"\n"):
+                    pool.submit(self._answer, line)
+            except OSError:
+                return  # it was killed
+
+    def _answer(self, line: bytes) -> None:
+        try:
+            request = json.loads(line)
+            answer = {"id": request["id"], "answer": self._answered(request)}
+        except (ValueError, KeyError, TypeError):
+            return  # a process that speaks so isn't ours any more
+        with self._writing:
+            try:
+                self._sock.sendall(json.dumps(answer).encode() + b"\n")
+            except OSError:
+                return
+
+    def _answered(self, request: dict[str, Any]) -> dict[str, Any]:
+        method, arguments = str(request["method"]), json.dumps(request["arguments"]).encode()
+        if method in _LOOKING:
+            return rpcd.answer(self._file, method, arguments)
+        with self._changing:
+            return rpcd.answer(self._file, method, arguments)

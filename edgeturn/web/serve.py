@@ -1,0 +1,105 @@
+"""The process that speaks HTTP: `python -m edgeturn.web.serve SOCKET`, started by edgeturn/web/supervision.py.
+
+Rule 1: what needs rights (the certificate's key, modules in root's home) is read first; then it becomes nobody.
+Rule 2: it ends with its parent: the socket pair closes.
+"""
+
+import asyncio
+import concurrent.futures.thread  # noqa: F401 — asyncio wants it later, when it may no longer be read
+import contextlib
+import encodings.idna  # noqa: F401 — so it is with this one
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+from typing import Any
+
+from aiohttp import web
+
+from edgeturn.relay import passwd
+from edgeturn.web.asking import Asking
+from edgeturn.web.connections import ASKS_WITHIN, Doorkeeper
+from edgeturn.web.server import Server
+from edgeturn.web.wish import Wish
+
+TLS = ssl.SSLContext | None
+_NOBODY = "nobody"
+_IDLE = 15.0
+_ENDS_WITHIN = 2.0
+_LONGEST_ORDER = 1 << 20
+
+
+async def _serve(server: Server, application: web.Application, sockets: list[socket.socket], tls: TLS) -> None:
+    await server.asking.start()
+    runner, doorkeeper = web.AppRunner(application, access_log=None, keepalive_timeout=_IDLE), Doorkeeper()
+    application.middlewares.append(doorkeeper.hear)
+    await runner.setup()
+    doorkeeper.open(runner)
+    loop, wait = asyncio.get_running_loop(), ASKS_WITHIN if tls else None
+    listeners = [
+        await loop.create_server(doorkeeper, sock=each, ssl=tls, ssl_handshake_timeout=wait) for each in sockets
+    ]
+    sampling = asyncio.create_task(server.sample())
+    await _end(server.asking)
+    sampling.cancel()
+    for each in listeners:
+        each.close()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(runner.cleanup(), _ENDS_WITHIN)
+    loop.remove_signal_handler(signal.SIGTERM)  # one that comes now may end us, and write no trace
+
+
+async def _end(asking: Asking) -> None:
+    """Wait until the parent is gone or says so."""
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    waiting = asyncio.create_task(told.wait())
+    await asyncio.wait([asking.gone, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+def _tls(wish: Wish) -> TLS:
+    if not wish.certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(wish.certificate, wish.key)
+    return context
+
+
+def _become_nobody(name: str) -> None:
+    """Give up all rights, where there are any."""
+    if os.geteuid() != 0:
+        return
+    found = passwd.find_user(name or _NOBODY)
+    if found is None:
+        raise OSError(f"there is no user '{name or _NOBODY}' to become")
+    os.setgroups([])
+    os.setgid(found[1])
+    os.setuid(found[0])
+
+
+def main() -> None:
+    """Read the order and serve."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # broken TLS handshakes
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # a stranger writes no log
+    parent = socket.socket(fileno=int(sys.argv[1]))
+    with parent.makefile("rb") as lines:
+        order = json.loads(lines.readline(_LONGEST_ORDER))
+    files = order.pop("sockets")
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in order.items()}
+    wish = Wish(**values)
+    tls = _tls(wish)
+    sockets = [socket.socket(fileno=each) for each in files]
+    server = Server(wish, Asking(parent))
+    application = server.application()  # which reads files and modules
+    _become_nobody(wish.user)
+    asyncio.run(_serve(server, application, sockets, tls))
+
+
+if __name__ == "__main__":
+    main()

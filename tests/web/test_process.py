@@ -1,0 +1,207 @@
+"""The two processes: who has which rights, what starts them again, and what ends them."""
+
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgeturn.cli.service_unit import Places
+from edgeturn.relay import options
+from edgeturn.relay.configuration import Configuration
+from edgeturn.web import listening, unit, wish
+from tests.blackbox import certificates
+from tests.blackbox.relay import ROOT, Relay, free_port, until
+from tests.tokens.process import ID, KEY, section
+from tests.web.served import HOST, TOKEN, TOOL, Answer, Page, is_alive, processes, tool
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def test_who_speaks_http_has_no_rights_and_knows_no_secret(page: Page) -> None:
+    status = Path(f"/proc/{page.child()}/status").read_text()
+    if os.geteuid() == 0:
+        assert "Uid:\t0" not in status and "Groups:\t \n" in status
+        assert "CapEff:\t0000000000000000" in status
+    seen = Path(f"/proc/{page.child()}/environ").read_bytes() + Path(f"/proc/{page.child()}/cmdline").read_bytes()
+    assert TOKEN.encode() not in seen and b"one-shared-secret" not in seen
+
+
+def test_a_process_that_dies_is_started_again(page: Page) -> None:
+    child = page.child()
+    os.kill(child, signal.SIGKILL)
+    until(lambda: not is_alive(child), "it is dead")
+    page.wait()
+    assert page.child() != child
+
+
+def test_another_token_and_keys_of_applications_take_effect_by_themselves(page: Page) -> None:
+    held, old, key = page.log_in(), page.bearer(), {"Authorization": f"Bearer {KEY}"}
+    page.token = "another-token-of-the-tests-42"
+    page.relay.configure(web_token=page.token)
+    page.relay.file.write_text(page.relay.file.read_text() + section())
+
+    def ask() -> Answer:
+        return page.post(f"/v1/turn/keys/{ID}/credentials/generate-ice-servers", {"ttl": 600}, **key)
+
+    page.becomes(201, ask)
+    assert f"turn:{HOST}:{page.relay.port}?transport=udp" in str(ask().json)
+    assert page.get("/api/live", **page.bearer()).status == 200
+    for headers in (held, old, key):  # a key of an application opens no page
+        assert page.get("/api/live", **headers).status == 401
+    assert b"edgeturn_tokens_minted_total{" in page.get("/metrics", **page.bearer()).body
+    assert "minted" in page.log.read_text() and KEY not in page.log.read_text()
+
+
+def test_a_wrong_file_changes_nothing(page: Page) -> None:
+    child, right = page.child(), page.relay.file.read_text()
+    page.relay.file.write_text("nonsense")
+    until(lambda: page.post("/api/call/users", **page.bearer()).status == 409, "the file is wrong")
+    assert page.get("/").status == 200 and page.child() == child
+    page.relay.file.write_text(right)
+
+
+def test_the_token_for_metrics_reads_metrics_only_and_without_a_relay_it_says_so(page: Page) -> None:
+    metrics = {"Authorization": f"Bearer {wish.metrics_token(page.token)}"}
+    assert b"\nedgeturn_up 1\n" in page.get("/metrics", **metrics).body
+    assert page.get("/api/live", **metrics).status == 401
+    page.relay.process.terminate()
+    page.relay.ended()
+    until(lambda: b"\nedgeturn_up 0\n" in page.get("/metrics", **metrics).body, "it is told to be gone")
+    told = page.get("/api/live", **page.bearer()).json
+    assert told["status"] is None and "no relay is reached" in told["trouble"]
+    assert page.call("users")["users"], "what is in the file can be seen nevertheless"
+
+
+def test_taking_web_listen_away_ends_it(page: Page) -> None:
+    del page.relay.settings["web_listen"]
+    page.relay.configure()
+    assert page.process.wait(10) == 0
+
+
+def test_tls_with_the_certificate_of_the_relay(tmp_path: Path) -> None:
+    made = certificates.make(tmp_path)
+    given = {"certificate": str(made.certificate), "key": str(made.key), "kernel": "off"}
+    trust = ssl.create_default_context(cafile=str(made.certificate))
+    with Relay(TOOL[:1], tmp_path, dict(given)) as relay, Page(relay, tls=trust) as page:
+        answer = page.post("/api/login", {"token": TOKEN})
+        assert answer.status == 200 and "Secure" in answer.headers["Set-Cookie"]
+        assert page.post("/api/call/users", **BEARER, Origin=page.url.rstrip("/")).status == 200
+        assert (
+            page.post("/api/call/users", **BEARER, Origin=page.url.rstrip("/").replace("https", "http")).status == 403
+        )
+
+
+def test_run_starts_it_and_it_ends_with_the_relay(tmp_path: Path) -> None:
+    file, port, web = tmp_path / "edgeturn.conf", free_port(), free_port()
+    file.write_text(
+        f"config relay 'main'\n\tlist listen '{HOST}:{port}'\n\tlist relay_address '{HOST}'\n\toption kernel 'off'\n"
+        f"\tlist secret 'x'\n\toption control '{tmp_path}/control.sock'\n\tlist web_listen '{HOST}:{web}'\n"
+    )
+    file.chmod(0o600)
+    out = tmp_path / "out"
+    with out.open("w") as stream:
+        relay = subprocess.Popen([*TOOL, "run", "-c", str(file)], cwd=ROOT, stdout=stream, stderr=stream)
+    try:
+        until(lambda: "edgeturn ready" in out.read_text(), "the relay is ready")
+        assert f"http://{HOST}:{web}/" in out.read_text()
+        assert "web_token" in file.read_text() and "#token=" not in out.read_text()
+        mine = until(lambda: processes(f"--beside {relay.pid} "), "the page's parent")
+        (child,) = until(lambda: _children(mine[0]), "the page")
+        relay.kill()
+        relay.wait(10)
+        until(lambda: not is_alive(mine[0]) and not is_alive(child), "both have ended with the relay")
+    finally:
+        relay.kill()
+        relay.wait(10)
+
+
+def _children(process: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("127.0.0.1", ""),
+        ("192.168.1.1", ""),
+        ("10.1.2.3:80", ""),
+        ("172.31.0.1", ""),
+        ("[fd00::1]:8478", ""),
+        ("[::1]:8478", ""),
+        ("[fe80::1]:8478", ""),
+        ("0.0.0.0", "every address"),
+        ("[::]:8478", "every address"),
+        ("203.0.113.5", "isn't an address of a local network"),
+        ("100.64.0.1", "isn't an address of a local network"),
+        ("172.32.0.1", "isn't an address of a local network"),
+        ("[2001:db8::1]:8478", "isn't an address of a local network"),
+    ],
+)
+def test_where_it_may_listen(where: str, reason: str) -> None:
+    told = listening.refusal(options.place(8478)(where))
+    assert told == "" if not reason else reason in told
+
+
+def test_a_routers_address_towards_the_internet_is_not_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    ip = options.ip("192.168.7.2")  # behind another router
+    monkeypatch.setattr(listening, "_towards_internet", lambda: [ip])
+    assert "towards the internet" in listening.refusal(options.place(8478)("192.168.7.2"))
+
+
+ROWS: list[tuple[list[str], str, int, str]] = [
+    ([], "", 1, "the page is off: nothing says where to listen; `edgeturn config add web_listen"),
+    (["--listen", "0.0.0.0"], "", 2, "the internet reaches too: take "),
+    (["--listen", "x"], "", 2, "--listen x: must be an address"),
+    (["--listen", HOST], "\toption web_token 'short'\n", 2, "`edgeturn web --make-token"),
+    (["--listen", HOST], "\toption web_key '/nothing'\n", 2, "belong together"),
+    (["--listen", HOST], "\toption web_certificate '/nothing'\n\toption web_key '/nothing'\n", 1, "no such file"),
+]
+
+
+@pytest.mark.parametrize(("words", "more", "code", "sentence"), ROWS)
+def test_what_a_person_gets_wrong(tmp_path: Path, words: list[str], more: str, code: int, sentence: str) -> None:
+    file = tmp_path / "edgeturn.conf"
+    file.write_text(f"config relay 'main'\n\tlist secret 'x'\n{more}")
+    done = tool("web", *words, file=file)
+    assert (done.returncode, done.stdout) == (code, ""), done
+    assert sentence in done.stderr and done.stderr.count("\n") <= 2, done.stderr
+
+
+def test_tokens_are_made_kept_and_hidden(tmp_path: Path) -> None:
+    file = tmp_path / "edgeturn.conf"
+    file.write_text("config relay 'main'\n\tlist secret 'x'\n\tlist web_listen '127.0.0.1:8478'\n")
+    file.chmod(0o600)
+    link = tool("web", "--link", file=file).stdout
+    token = link.strip().removeprefix("http://127.0.0.1:8478/#token=")
+    assert len(token) == 32 and token in file.read_text()
+    assert tool("web", "--link", file=file).stdout == link
+    assert token not in tool("config", "show", file=file).stdout + tool("config", "show", "--json", file=file).stdout
+    assert tool("web", "--metrics-token", file=file).stdout.strip() == wish.metrics_token(token)
+    assert token not in tool("web", "--make-token", file=file).stdout
+    assert token not in file.read_text()
+
+
+def test_who_started_us_is_gone_already(tmp_path: Path) -> None:
+    file = tmp_path / "edgeturn.conf"
+    file.write_text("config relay 'main'\n\tlist secret 'x'\n")
+    done = tool("web", "--beside", str(1 << 22), file=file)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (package systemd)")
+def test_the_unit_is_one_for_systemd(tmp_path: Path) -> None:
+    file = tmp_path / "edgeturn.conf"
+    file.write_text("config relay 'main'\n\tlist secret 'x'\n\tlist web_listen '127.0.0.1:8478'\n")
+    places = Places("/usr/bin/true", "/usr/lib")
+    made = unit.text(Configuration(file.read_text(), str(file)), file, places)
+    (tmp_path / unit.NAME).write_text(made)
+    (tmp_path / "edgeturn.service").write_text("[Service]\nExecStart=/usr/bin/true\n")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.NAME)], capture_output=True, text=True, timeout=60
+    )
+    assert unit.NAME not in done.stderr, done.stderr
+    assert f"ReadWritePaths={tmp_path}\n" in made and "CAP_SYS_ADMIN" not in made
