@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("EDGETURN_FIRMWARE", ROOT / ".build" / "firmware"))
 _STAMP = ".made-from"
+# Of the environment; make would hand down its own variables otherwise, and musl has an ARCH of its own.
+_KEPT = ("PATH", "HOME", "TMPDIR", "http_proxy", "https_proxy", "no_proxy")
 
 
 class BuildError(Exception):
@@ -27,7 +29,8 @@ def say(text: str) -> None:
 def run(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a command in a folder and return what it printed; BuildError with the end of its output where it fails."""
     words = [str(word) for word in command]
-    surroundings = {**os.environ, "LC_ALL": "C", **(environment or {})}
+    surroundings = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    surroundings |= {"LC_ALL": "C", **(environment or {})}
     try:
         done = subprocess.run(words, cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from firmware.build import frozen
 from firmware.build.architectures import BY_NAME
 from firmware.build.binary import binary
 from firmware.build.sources import MBEDTLS, MICROPYTHON, MUSL, Source, unpacked
-from firmware.build.steps import FOLDER, ROOT, BuildError
+from firmware.build.steps import FOLDER, ROOT, BuildError, run
 
 LONGEST = 1500
 
@@ -47,6 +47,12 @@ def test_a_source_that_is_another_is_refused() -> None:
     finally:
         other.file.unlink()
     assert not (FOLDER / "source" / "other").exists()
+
+
+def test_what_make_hands_down_reaches_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ARCH", "MAKEFLAGS", "CFLAGS"):
+        monkeypatch.setenv(name, "armhf")
+    assert run(["sh", "-c", 'echo "$ARCH$MAKEFLAGS$CFLAGS"'], tmp_path) == "\n"
 
 
 def test_what_is_frozen_is_for_micropython_and_whole() -> None:
