@@ -17,7 +17,7 @@ import click
 from click_man.core import generate_man_page
 
 from edgeturn import __version__
-from edgeturn.cli import explained
+from edgeturn.cli import config_reference
 from edgeturn.cli.root import edgeturn
 from edgeturn.command.table import TOP
 from tools.epoch import epoch
@@ -58,7 +58,15 @@ def _below(context: click.Context) -> Iterator[click.Context]:
 
 def _page(context: click.Context, date: str) -> str:
     text: str = generate_man_page(context, version=__version__, date=date)
-    return _EXAMPLES.sub(lambda found: f".nf\n{_literal(found[1])}.fi\n", text.replace("\b\n", "\n"))
+    return _EXAMPLES.sub(lambda found: f".nf\n{_literal(found[1])}.fi\n", text.replace("\b\n", "\n")) + _exit_status(
+        context.command.epilog
+    )
+
+
+def _exit_status(epilog: str | None) -> str:
+    """Return the section for what `--help` says at its end, which click-man leaves out."""
+    rows = [line.split(maxsplit=1) for line in (epilog or "").splitlines() if line.startswith("  ")]
+    return "".join([".SH EXIT STATUS\n", *(f".TP\n{code}\n{_literal(what)}\n" for code, what in rows)]) if rows else ""
 
 
 def _literal(text: str) -> str:
@@ -76,7 +84,7 @@ def _options(date: str) -> str:
         "/etc/config/edgeturn where there is an /etc/config, as on OpenWrt; else /etc/edgeturn/edgeturn.conf for root",
         "and ~/.config/edgeturn/edgeturn.conf for others.",
         ".SH OPTIONS",
-        explained.roff() + ".SH SEE ALSO",
+        config_reference.roff() + ".SH SEE ALSO",
         ".BR edgeturn (1)",
     ]
     return "\n".join(lines) + "\n"

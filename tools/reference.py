@@ -1,5 +1,5 @@
 """
-The parts of the README that are made from tables, options and commands: `python -m tools.reference` writes them anew.
+What of the README is made from tables, options, commands and snippets: `python -m tools.reference` writes it anew.
 
 Rule: they stand between <!-- NAME: begin --> and <!-- NAME: end -->, and nothing else there is touched.
 """
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from edgeturn.cli import explained
+from edgeturn.cli import config_reference
 from edgeturn.cli.root import edgeturn
 from edgeturn.command.table import TOP
+from edgeturn.snippets.table import APPLICATIONS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -18,7 +19,7 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 def commands() -> str:
     """Return a table of all commands, and of what is below them."""
     root = click.Context(edgeturn)
-    lines = ["| command | |", "|---|---|"]
+    lines = ["| command | what for |", "|---|---|"]
     for name, about in TOP:
         command = edgeturn.get_command(root, name)
         assert command is not None
@@ -33,7 +34,18 @@ def _below(command: click.Command) -> str:
     return " " + " · ".join(f"`{name}`" for name, each in command.commands.items() if not each.hidden)
 
 
-PARTS = {"commands": commands, "options": explained.markdown}
+def options() -> str:
+    """Return the tables of options, with headings that fit below a section of the README."""
+    return config_reference.markdown().replace("### ", "#### ")
+
+
+def snippets() -> str:
+    """Return a table of the applications that there is a snippet for."""
+    rows = [f"| `{each.name}` | {each.title} | {each.where} |" for each in APPLICATIONS]
+    return "\n".join(["| APP | application | where it goes |", "|---|---|---|", *rows]) + "\n"
+
+
+PARTS = {"commands": commands, "options": options, "snippets": snippets}
 
 
 def renewed(text: str) -> str:

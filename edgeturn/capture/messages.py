@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgeturn.protocol import address, stun
-from edgeturn.relay.describe import METHODS, printable
+from edgeturn.protocol import stun
+from edgeturn.relay.describe import METHODS, error_code, plain_address, text, xor_address
 
 _METHODS = METHODS | {stun.SEND: "Send", stun.DATA_METHOD: "Data", stun.CONNECTION_ATTEMPT: "ConnectionAttempt"}
 OK, DROPPED = "ok", "dropped"
@@ -112,19 +112,6 @@ def _details(message: stun.Message) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _place(value: bytes, transaction: bytes) -> str:
-    found = stun.decode_xor_address(value, transaction)
-    return "malformed" if found is None else address.format(found)
-
-
-def _plain_place(value: bytes, transaction: bytes) -> str:
-    return address.format(value[2:]) if len(value) in (8, 20) else "malformed"
-
-
-def _text(value: bytes, transaction: bytes) -> str:
-    return printable(value)
-
-
 def _seconds(value: bytes, transaction: bytes) -> str:
     return f"{int.from_bytes(value[:4], 'big')} s"
 
@@ -149,25 +136,21 @@ def _named(names: dict[int, str]) -> Callable[[bytes, bytes], str]:
     return lambda value, transaction: names.get(value[0], str(value[0])) if value else "-"
 
 
-def _code(value: bytes, transaction: bytes) -> str:
-    return str(value[2] * 100 + value[3]) if len(value) >= 4 else "-"
-
-
 _ROWS: tuple[tuple[int, str, Callable[[bytes, bytes], str]], ...] = (
-    (stun.XOR_RELAYED_ADDRESS, "relayed ", _place),
-    (stun.XOR_MAPPED_ADDRESS, "mapped ", _place),
-    (stun.MAPPED_ADDRESS, "mapped ", _plain_place),
+    (stun.XOR_RELAYED_ADDRESS, "relayed ", xor_address),
+    (stun.XOR_MAPPED_ADDRESS, "mapped ", xor_address),
+    (stun.MAPPED_ADDRESS, "mapped ", plain_address),
     (stun.CHANNEL_NUMBER, "", _channel),
-    (stun.XOR_PEER_ADDRESS, "peer ", _place),
+    (stun.XOR_PEER_ADDRESS, "peer ", xor_address),
     (stun.DATA, "", _bytes),
     (stun.ICMP, "ICMP ", _hexadecimal),
     (stun.LIFETIME, "", _seconds),
     (stun.REQUESTED_TRANSPORT, "for ", _named(_PROTOCOLS)),
     (stun.REQUESTED_ADDRESS_FAMILY, "", _named(_FAMILIES)),
     (stun.ADDITIONAL_ADDRESS_FAMILY, "and ", _named(_FAMILIES)),
-    (stun.ADDRESS_ERROR_CODE, "the other family: ", _code),
-    (stun.ALTERNATE_SERVER, "go to ", _plain_place),
-    (stun.ALTERNATE_DOMAIN, "of ", _text),
+    (stun.ADDRESS_ERROR_CODE, "the other family: ", error_code),
+    (stun.ALTERNATE_SERVER, "go to ", plain_address),
+    (stun.ALTERNATE_DOMAIN, "of ", text),
     (stun.CONNECTION_ID, "connection ", _hexadecimal),
     (stun.MOBILITY_TICKET, "mobile", _nothing),
     (stun.EVEN_PORT, "even port", _nothing),
@@ -175,6 +158,6 @@ _ROWS: tuple[tuple[int, str, Callable[[bytes, bytes], str]], ...] = (
     (stun.CHANGE_REQUEST, "change ", _hexadecimal),
     (stun.RESPONSE_PORT, "to port ", lambda value, _: str(int.from_bytes(value[:2], "big"))),
     (stun.UNKNOWN_ATTRIBUTES, "unknown ", _hexadecimal),
-    (stun.SOFTWARE, "software ", _text),
-    (stun.USERNAME, "user ", _text),
+    (stun.SOFTWARE, "software ", text),
+    (stun.USERNAME, "user ", text),
 )

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from edgeturn.capture.connection import Connection
 from edgeturn.capture.packets import ACK, FIN, RESET, SYN, Packet
-from edgeturn.diagnose.evidence import Connection
 
 STUN, TLS, OTHER = "stun", "tls", "other"
 _MOST_CONNECTIONS = 4096

@@ -1,5 +1,6 @@
 """`edgeturn capture`: write the relay's signalling to a file for Wireshark."""
 
+import os
 import shlex
 import sys
 import time
@@ -17,7 +18,7 @@ from edgeturn.cli import place
 from edgeturn.cli.failure import Failure, Wrong, reason
 from edgeturn.cli.output import bytes_text, counted
 from edgeturn.cli.plan import Size
-from edgeturn.cli.watched import watched
+from edgeturn.cli.tap_options import watched
 
 _SECONDS, _SIZE = 300, "10M"
 _LEAST = 4096
@@ -59,7 +60,7 @@ def capture_command(
         raise Wrong(f"--size {size} is too little for a capture: give at least {_LEAST}.")
     settings = place.read(file)
     name = output or time.strftime("edgeturn-%Y%m%d-%H%M%S.pcapng")
-    with Live(settings, client, user, seconds) as live, _opened(name) as stream:
+    with Live(settings, client, user, seconds) as live, opened(name, named=output is not None) as stream:
         if sys.stderr.isatty():
             click.echo(f"Capturing for {seconds} s at most; Ctrl-C ends.", err=True)
         began = time.monotonic()
@@ -68,18 +69,22 @@ def capture_command(
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
-    """Open what is written to."""
+def opened(name: str, named: bool) -> Iterator[BinaryIO]:
+    """Open what is written to; a name that nobody has named is of a new file: no link of others leads elsewhere."""
     if name == _OUTPUT:
         if sys.stdout.isatty():
             raise Wrong("a capture isn't for a terminal: name a file, or pipe it: `… | wireshark -k -i -`.")
         yield sys.stdout.buffer
         return
     try:
-        with open(name, "wb") as stream:
+        with open(name, "wb" if named else "xb", opener=_for_us_alone) as stream:
             yield stream
     except OSError as error:
         raise Failure(f"{name}: can't be written: {reason(error)}; name another file.") from None
+
+
+def _for_us_alone(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)  # who talks with whom is in it
 
 
 def _record(live: Live, stream: BinaryIO, size: int) -> tuple[Count, str]:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from edgeturn.cli import advice, certificate_report, external_report, login, place, ports
-from edgeturn.cli.certificate_report import WARNED
+from edgeturn.cli import check_advice, check_certificates, check_external, login_options, place, ports
+from edgeturn.cli.check_certificates import WARNED
+from edgeturn.cli.check_steps import FAILED, PASSED, SKIPPED, Probe, Report, Result
 from edgeturn.cli.failure import FAULT
-from edgeturn.cli.login import Asked
+from edgeturn.cli.login_options import Asked
 from edgeturn.cli.output import json_option, print_json
-from edgeturn.cli.steps import FAILED, PASSED, SKIPPED, Probe, Report, Result
 from edgeturn.command.ice import Login
 from edgeturn.probing import resolve, uri
 from edgeturn.probing.server import Server
@@ -38,7 +38,7 @@ Ends with 0 if every step passed, with 3 if one failed; a step that doesn't appl
 
 @click.command("check", help=_HELP)
 @click.argument("server", required=False, metavar="[URI]")
-@login.with_login
+@login_options.with_login
 @place.with_file
 @json_option
 def check_command(server: str | None, asked: Asked, file: Path, as_json: bool) -> None:
@@ -59,7 +59,7 @@ def check_command(server: str | None, asked: Asked, file: Path, as_json: bool) -
 def _run(servers: list[Server], login: Login | None, relays: bool, file: Path | None, as_json: bool) -> list[Result]:
     """Run every step at each address of a server; file is its configuration where it is one of our own."""
     results: list[Result] = []
-    advise = advice.Advice(file)
+    advise = check_advice.Advice(file)
 
     def tell(result: Result) -> None:
         results.append(result)
@@ -72,7 +72,7 @@ def _run(servers: list[Server], login: Login | None, relays: bool, file: Path | 
     for server in servers:
         if not as_json:
             click.secho(f"{address.format(server.place)} over {server.transport.upper()}", bold=True)
-        for result in certificate_report.of_server(server) if file is None else ():
+        for result in check_certificates.of_server(server) if file is None else ():
             tell(result)
         Probe(server, login, relays, advise, tell).run()
     if as_json:
@@ -83,12 +83,12 @@ def _run(servers: list[Server], login: Login | None, relays: bool, file: Path | 
 
 
 def _of_the_machine(settings: Configuration, file: Path) -> list[Result]:
-    return ports.report(settings, file) + external_report.report(settings, file)
+    return ports.report(settings, file) + check_external.report(settings, file)
 
 
 def _judge_certificate(file: Path | None, tell: Report, as_json: bool) -> None:
     """Judge the certificate that a configuration names."""
-    results = certificate_report.of_files(place.read(file)) if file is not None else []
+    results = check_certificates.of_files(place.read(file)) if file is not None else []
     if results and not as_json:
         click.secho("Certificate", bold=True)
     for result in results:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from edgeturn.cli import explained, place
+from edgeturn.cli import config_reference, place
 from edgeturn.cli.change import option_named
 from edgeturn.cli.output import json_option, print_json
 from edgeturn.command import config
@@ -109,11 +109,11 @@ def check(file: Path) -> None:
 
 
 @config_command.command()
-@click.option("--format", "form", type=click.Choice(list(explained.FORMS)), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(list(config_reference.FORMS)), default="text", show_default=True)
 @json_option
 def reference(form: str, as_json: bool) -> None:
     """Explain every option: where it stands, its default, when a change takes effect, what it is for."""
     if as_json:
-        print_json(explained.rows())
+        print_json(config_reference.rows())
     else:
-        click.echo(explained.FORMS[form](), nl=False)
+        click.echo(config_reference.FORMS[form](), nl=False)

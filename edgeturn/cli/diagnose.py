@@ -49,6 +49,8 @@ def diagnose_command(
         return
     if live == bool(files):
         raise Wrong("name one or more files, - for standard input, or --live; see `edgeturn diagnose --help`.")
+    if client and not live:
+        raise Wrong("--client belongs to --live; of a file all clients are read.")
     evidence = _watched(file, client, seconds) if live else Evidence(_read(files), _relay(file))
     findings = conclusion.conclude(evidence)
     if as_json:

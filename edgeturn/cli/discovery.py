@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from edgeturn.cli import place, records
+from edgeturn.cli import discovery_records, place
 from edgeturn.cli.failure import Failure, reason
 from edgeturn.cli.kernel_advice import NEEDS_PYROUTE2, has_pyroute2
 from edgeturn.cli.output import json_option, print_json
@@ -92,14 +92,16 @@ def detach(file: Path) -> None:
 
 @discovery_command.command("records")
 @click.option("--domain", default="lan", show_default=True, help="The domain that clients search.")
-@click.option("--form", type=click.Choice(list(records.FORMS)), help="[default: uci on OpenWrt, else dnsmasq]")
+@click.option(
+    "--form", type=click.Choice(list(discovery_records.FORMS)), help="[default: uci on OpenWrt, else dnsmasq]"
+)
 @click.option("--install", is_flag=True, help="Write them where dnsmasq reads them, instead of printing.")
 @place.with_file
 def records_command(domain: str, form: str | None, install: bool, file: Path) -> None:
     """Print the DNS records by which clients find the relay, ready for dnsmasq."""
     settings = place.read(file)
     form = form or ("uci" if place.exists(place.OPENWRT_FOLDER) else "dnsmasq")
-    text = "\n".join(records.FORMS[form](records.services(settings), domain)) + "\n"
+    text = "\n".join(discovery_records.FORMS[form](discovery_records.services(settings), domain)) + "\n"
     if not install:
         click.echo(text, nl=False)
         return

@@ -3,6 +3,7 @@
 import click
 
 from edgeturn.command.failure import DONE, EXIT_CODES, FAILED, FAULT, WRONG, Failure, Wrong
+from edgeturn.seam import reason
 
 __all__ = ["DONE", "EXIT_CODES", "FAILED", "FAULT", "WRONG", "Failure", "Wrong", "reason", "shown"]
 
@@ -22,8 +23,3 @@ class ShownWrong(Shown):
 def shown(failure: Failure) -> Shown:
     """Return what click shows for a Failure."""
     return (ShownWrong if failure.exit_code == WRONG else Shown)(failure.message)
-
-
-def reason(error: OSError) -> str:
-    """Return what the system says, in words and without a number."""
-    return (error.strerror or str(error)).lower()

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from edgeturn.cli import place, remedies
+from edgeturn.cli import firewall_remedies, place
+from edgeturn.cli.firewall_remedies import Remedy
 from edgeturn.cli.output import bytes_text, counted, print_table, wrapped
-from edgeturn.cli.remedies import Remedy
 from edgeturn.kernel.firewall import own, ways
 from edgeturn.kernel.firewall.own import (
     CLIENTS,
@@ -147,7 +147,7 @@ def make(link: Tables, settings: Configuration, file: Path) -> Report:
     trials = ways.attempt(Ruleset(link), ways.find(settings))
     opened = own.read_table(link, table)
     legacy = [path for path in _LEGACY if has_rules(path)]
-    return Report(table, file, opened, trials, remedies.find(trials, table), legacy)
+    return Report(table, file, opened, trials, firewall_remedies.find(trials, table), legacy)
 
 
 def has_rules(path: str) -> bool:

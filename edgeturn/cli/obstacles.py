@@ -14,6 +14,7 @@ from pathlib import Path
 from edgeturn.cli import control, place, ports
 from edgeturn.cli.failure import Failure, reason
 from edgeturn.protocol import address, anycast
+from edgeturn.protocol.listener import TCP, UDP
 from edgeturn.relay import listeners, network
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.control import listen
@@ -64,7 +65,7 @@ def _check_listener(wanted: bytes, settings: Configuration, file: Path) -> None:
     try:
         listeners.open_at(wanted).close()
     except OSError as error:
-        hint = _way_out(error.errno or 0, wanted, settings, file)
+        hint = _way_out(error.errno or 0, wanted, UDP, settings, file)
         raise Failure(f"can't listen on {address.format(wanted)}: {reason(error)}; {hint}.") from None
 
 
@@ -74,8 +75,8 @@ def _check_tcp(wanted: bytes, settings: Configuration, file: Path) -> None:
     try:
         sockets.listener(wanted).close()
     except OSError as error:
-        holder = ports.find(wanted) if error.errno == errno.EADDRINUSE else None
-        hint = f" {_way_out(error.errno or 0, wanted, settings, file)}."
+        holder = ports.find(wanted) if error.errno == errno.EADDRINUSE and ports.can_share(wanted) else None
+        hint = f" {_way_out(error.errno or 0, wanted, TCP, settings, file)}."
         if holder is not None:
             lines = ["; share the port:", *ports.way_out(holder, wanted, file)]
             hint = f" {holder.text()}" + "\n  ".join(lines)
@@ -103,12 +104,14 @@ def _check_certificate(settings: Configuration) -> None:
         raise Failure(f"{error}.") from None
 
 
-def _way_out(number: int, taken: bytes, settings: Configuration, file: Path) -> str:
+def _way_out(number: int, taken: bytes, transport: str, settings: Configuration, file: Path) -> str:
     """Return what to do where a listener can't be had."""
     port = address.port_of(taken)
     if number == errno.EADDRINUSE:
+        holder = ports.find(taken, transport=transport)
+        who = "is another TURN server running?" if holder is None else f"{holder.text()}."
         other = _moved(settings, taken, _free_port(settings, port + 1), file)
-        return f"is another TURN server running? End it, or listen on another port: `{other}`"
+        return f"{who} End it, or listen on another port: `{other}`"
     if number == errno.EACCES:
         other = _moved(settings, taken, _free_port(settings, DEFAULT_PORT), file)
         return f"give it the right to ports below 1024, or listen on a higher one: `{other}`"
@@ -174,6 +177,10 @@ def _check_control(path: str, file: Path) -> None:
         os.remove(path)
     except OSError as error:
         raise Failure(
-            f"can't open the control socket {path}: {reason(error)}; name a place whose folder is there and yours: "
-            f"`{place.command('config set control PATH', file)}`."
+            f"can't open the control socket {path}: {reason(error)}; take one beside the configuration, or name a "
+            f"place of your own: `{place.command('config set control', file, _beside(file))}`."
         ) from None
+
+
+def _beside(file: Path) -> str:
+    return str(file.absolute().parent / "control.sock")

@@ -1,8 +1,6 @@
-"""How the click tool prints: its option for JSON, text in lines; for the rest see edgeturn/command/output.py."""
+"""How the click tool prints: its option for JSON; for the rest see edgeturn/command/output.py and edgeturn/terminal."""
 
-import re
 from collections.abc import Callable
-from textwrap import TextWrapper
 from typing import TypeVar
 
 import click
@@ -16,6 +14,7 @@ from edgeturn.command.output import (
     print_table,
     seconds_text,
 )
+from edgeturn.terminal.wrapping import wrapped
 
 __all__ = [
     "bytes_text",
@@ -34,14 +33,3 @@ Function = TypeVar("Function", bound=Callable[..., object])
 json_option: Callable[[Function], Function] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for programs."
 )
-
-_WIDTH = 80
-_COMMAND = re.compile("`[^`]*`")
-_KEPT = "\0"  # a space at which no line ends
-
-
-def wrapped(text: str, first: str = "", others: str = "") -> str:
-    """Return text in lines of 80 letters, with indentations; a command in backticks stays whole, to be copied."""
-    wrapper = TextWrapper(_WIDTH, first, others, break_long_words=False, break_on_hyphens=False)
-    kept = _COMMAND.sub(lambda found: found[0].replace(" ", _KEPT), text)
-    return wrapper.fill(kept).replace(_KEPT, " ")

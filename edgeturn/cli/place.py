@@ -11,6 +11,7 @@ import click
 
 from edgeturn.cli.failure import Failure, Wrong, reason
 from edgeturn.command import place
+from edgeturn.relay import uci
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.uci import ConfigError
 
@@ -50,8 +51,10 @@ with_file: Callable[[Function], Function] = click.option(
 def read_text(file: Path) -> str:
     """Return the text of a configuration file; Failure where it may not be read, Wrong where it can't."""
     try:
-        with open(file, encoding="utf-8", newline="") as stream:  # its line ends stay what they are
-            return stream.read()
+        data = uci.read(str(file))
+        if data is None:
+            raise Wrong(f"{file}: is too large for a configuration.")
+        return data.decode()  # its line ends stay what they are
     except FileNotFoundError:
         raise Wrong(f"{file}: there is no such file; `{command('init', file)}` makes it.") from None
     except PermissionError as error:
@@ -59,7 +62,8 @@ def read_text(file: Path) -> str:
     except OSError as error:
         raise Wrong(f"{file}: can't be read: {reason(error)}.") from None
     except UnicodeDecodeError:
-        raise Wrong(f"{file}: is no text in UTF-8.") from None
+        anew = command("init", file)
+        raise Wrong(f"{file}: is no text in UTF-8; move it away, and `{anew}` makes a new one.") from None
 
 
 def read(file: Path) -> Configuration:
@@ -72,7 +76,7 @@ def parse(text: str, file: Path) -> Configuration:
     try:
         return Configuration(text, str(file))
     except ConfigError as error:
-        raise Wrong(f"{error}.") from None
+        raise Wrong(f"{error}; `edgeturn config reference` explains every option.") from None
 
 
 def command(name: str, file: Path | None, *words: str) -> str:

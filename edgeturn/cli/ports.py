@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeturn.cli import control, place
+from edgeturn.cli.check_steps import FAILED, PASSED, SKIPPED, Result
 from edgeturn.cli.failure import reason
-from edgeturn.cli.steps import FAILED, PASSED, SKIPPED, Result
 from edgeturn.protocol import address
 from edgeturn.protocol.listener import TCP, UDP
 from edgeturn.relay import listeners, network

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from edgeturn.cli import echo, place
-from edgeturn.cli.advice import Advice
+from edgeturn.cli import place, probe_echo
+from edgeturn.cli.check_advice import Advice
 from edgeturn.cli.failure import FAULT, Failure, Wrong, reason
-from edgeturn.cli.login import Asked, with_login
+from edgeturn.cli.login_options import Asked, with_login
 from edgeturn.cli.output import json_option, print_json, wrapped
 from edgeturn.command import ice
 from edgeturn.command.ice import Login
@@ -66,7 +66,7 @@ def probe_command(
     if len(wanted) > _MOST:
         raise Wrong(f"{len(wanted)} servers are too many; name {_MOST} at most.")
     if relay_echo:
-        good = echo.measure(wanted, echo.Plan(seconds, rate, size), advice, as_json)
+        good = probe_echo.measure(wanted, probe_echo.Plan(seconds, rate, size), advice, as_json)
     else:
         good = _gather(wanted, advice, as_json)
     if not good:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import click
 
-from edgeturn.cli import discovery, identity, kernel, obstacles, place
+from edgeturn.cli import discovery, identity, kernel, obstacles, place, web
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.output import bytes_text, counted, pool_text, print_json
-from edgeturn.command import ice
+from edgeturn.command import caveat, ice
 from edgeturn.relay import anycast, attacher, plan
 from edgeturn.relay.configuration import Configuration
 
@@ -45,7 +45,7 @@ def run_command(file: Path, verbose: bool) -> None:
     obstacles.check(settings, file)
     _raise_file_limit(settings)
     _print_next(settings, file)
-    for line in kernel.at_start(settings, file) + discovery.at_start(settings):
+    for line in kernel.at_start(settings, file) + discovery.at_start(settings) + web.start_beside(settings, file):
         click.echo(line)
     _become_daemon(settings, file, verbose)
 
@@ -64,6 +64,8 @@ def _print_next(settings: Configuration, file: Path) -> None:
         click.echo(f"For your application{until}:\n")
         print_json(ice.servers(settings, login))
         click.echo()
+    for line in caveat.clock() + caveat.way_out():
+        click.echo(f"{line}\n")
     click.echo(_holds(settings))
     click.echo(f"Proves that it works: {place.command('check', file)}\n")
 

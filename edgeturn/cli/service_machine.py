@@ -27,7 +27,7 @@ BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 _FILE_MODE = 0o640
 _PATIENCE = 60
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_ELSEWHERE = "`pipx install --global edgeturn` or a package of your distribution puts it where that is so"
+_ELSEWHERE = "`pipx install --global` of the wheel, or the Debian package, puts it where that is so"
 
 
 def check_systemd(for_what: str) -> None:

@@ -9,6 +9,7 @@ from edgeturn.cli import place
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.output import json_option
 from edgeturn.relay.options import TOKEN_FORMATS
+from edgeturn.serving.packages import command_for
 
 _HELP = """\
 Hand out iceServers over HTTPS, in the formats of hosted services.
@@ -18,11 +19,12 @@ it: give them its address and a key. It needs the configuration file and no runn
 may stand behind a balancer. SIGHUP reads the file again.
 
 \b
-POST /2010-04-01/Accounts/{SID}/Tokens.json                       Twilio
-PUT  /_turn/CHANNEL                                               Xirsys
-POST /v1/turn/keys/{ID}/credentials/generate-ice-servers          Cloudflare
-GET  /?service=turn&username=NAME&key=KEY                         REST
-GET  /_matrix/client/v3/voip/turnServer                           Matrix
+Requests:
+  POST /2010-04-01/Accounts/{SID}/Tokens.json                     Twilio
+  PUT  /_turn/CHANNEL                                             Xirsys
+  POST /v1/turn/keys/{ID}/credentials/generate-ice-servers        Cloudflare
+  GET  /?service=turn&username=NAME&key=KEY                       REST
+  GET  /_matrix/client/v3/voip/turnServer                         Matrix
 
 \b
 Examples:
@@ -53,12 +55,11 @@ def tokens_command(
         context.find_root().params["config"] = file  # `edgeturn tokens -c FILE key list`
         return
     if importlib.util.find_spec("aiohttp") is None:
-        how = "opkg install python3-aiohttp" if place.OPENWRT_FOLDER.exists() else "pip install 'edgeturn[web]'"
-        raise Failure(f"`edgeturn tokens` needs the Python package aiohttp: `{how}`.")
+        raise Failure(f"`edgeturn tokens` needs the Python package aiohttp: `{command_for('aiohttp')}`.")
     place.read(file)
-    from edgeturn.tokens import serve
+    from edgeturn.tokens import process
 
-    serve.run(serve.Wanted(str(file), listen, uris, plain))
+    process.run(process.Wanted(str(file), listen, uris, plain))
 
 
 @tokens_command.group()

@@ -12,7 +12,7 @@ from edgeturn.capture.live import LONGEST, Live
 from edgeturn.cli import place
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.output import json_option
-from edgeturn.cli.watched import watched
+from edgeturn.cli.tap_options import watched
 
 _HELP = """Print the relay's signalling as it happens, one line a message.
 

@@ -20,9 +20,10 @@ from edgeturn.cli.failure import Failure
 from edgeturn.command import identity
 from edgeturn.command.edit import Document
 from edgeturn.relay.configuration import Configuration
+from edgeturn.serving.packages import command_for
 
 if TYPE_CHECKING:
-    from edgeturn.web.wish import Wish
+    from edgeturn.web.site import Site
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,11 +86,11 @@ class Wanted:
     places: tuple[str, ...] = ()
     public: bool = False
 
-    def read(self) -> "Wish":
+    def read(self) -> "Site":
         """Return what the page is to be, by the file as it is now."""
-        from edgeturn.web import wish
+        from edgeturn.web import site
 
-        return wish.of(place.read(self.file), self.places, self.public)
+        return site.of(place.read(self.file), self.places, self.public)
 
 
 def start_beside(settings: Configuration, file: Path) -> list[str]:
@@ -101,36 +102,36 @@ def start_beside(settings: Configuration, file: Path) -> list[str]:
         return []
     try:
         _check_packages()
-        from edgeturn.web import wish
+        from edgeturn.web import site
 
-        wanted = wish.of(_with_token(file.absolute()))
+        wanted = site.of(_with_token(file.absolute()))
     except Failure as failure:
         return [f"No page: {failure.message}"]
     argv = [sys.executable, "-P", "-m", "edgeturn", "web", "--beside", str(os.getpid()), "-c", str(file.absolute())]
     environment = os.environ | {"PYTHONPATH": str(_ROOT)}
     subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
     how = place.command("web --link", file)
-    return [f"The page is at {' and '.join(wish.links(wanted))}; `{how}` prints how to log in."]
+    return [f"The page is at {' and '.join(site.links(wanted))}; `{how}` prints how to log in."]
 
 
 def _dashboard(name: str, file: Path, places: tuple[str, ...], public: bool) -> str:
-    from edgeturn.web import dashboards, wish
+    from edgeturn.web import dashboards, site
 
     if name in dashboards.FILES:
         return dashboards.FILES[name]()
     settings = _with_token(file)
-    wanted = wish.of(settings, places, public)
-    return dashboards.scrape(wanted.scheme, wanted.places, wish.metrics_token(settings.text("web_token")))
+    wanted = site.of(settings, places, public)
+    return dashboards.scrape(wanted.scheme, wanted.places, site.metrics_token(settings.text("web_token")))
 
 
 def _serve(wanted: Wanted, beside: int | None) -> None:
     _check_packages()
-    from edgeturn.web import supervision, wish
+    from edgeturn.web import site, supervision
 
     if beside is not None and not supervision.end_with(beside):
         return
     token = _with_token(wanted.file).text("web_token")
-    for each in wish.links(wanted.read(), token if sys.stdout.isatty() else ""):
+    for each in site.links(wanted.read(), token if sys.stdout.isatty() else ""):
         click.echo(f"The page is at {each}")
     if not sys.stdout.isatty():
         click.echo(f"`{place.command('web --link', wanted.file)}` prints how to log in.")
@@ -139,22 +140,23 @@ def _serve(wanted: Wanted, beside: int | None) -> None:
 
 
 def _links(wanted: Wanted) -> str:
-    from edgeturn.web import wish
+    from edgeturn.web import site
 
     token = _with_token(wanted.file).text("web_token")
-    return "\n".join(wish.links(wanted.read(), token))
+    return "\n".join(site.links(wanted.read(), token))
 
 
 def _metrics_token(wanted: Wanted) -> str:
-    from edgeturn.web import wish
+    from edgeturn.web import site
 
-    return wish.metrics_token(_with_token(wanted.file).text("web_token"))
+    return site.metrics_token(_with_token(wanted.file).text("web_token"))
 
 
 def _unit(wanted: Wanted) -> str:
-    from edgeturn.web import unit
+    from edgeturn.cli import web_unit
 
-    return unit.text(place.read(wanted.file), wanted.file).rstrip()
+    place.read(wanted.file)  # what is wrong in it is said here, and not at each start of the unit
+    return web_unit.text(wanted.file).rstrip()
 
 
 def _with_token(file: Path) -> Configuration:
@@ -178,8 +180,7 @@ def _make_token(file: Path) -> str:
 
 def _check_packages() -> None:
     if importlib.util.find_spec("aiohttp") is None:
-        how = "opkg install python3-aiohttp" if place.OPENWRT_FOLDER.exists() else "pip install 'edgeturn[web]'"
-        raise Failure(f"the page needs the Python package aiohttp: `{how}`.")
+        raise Failure(f"the page needs the Python package aiohttp: `{command_for('aiohttp', 'segno')}`.")
 
 
 PRINTED: dict[str, Callable[[Wanted], str]] = {

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 _HELP = ("-h", "--help", table.FLAG, "Show this message and exit.")
 _VERSION = ("", "--version", table.FLAG, "Show the version and exit.")
 _ROOT = (table.FILE, _VERSION, _HELP)
+_CAPTURED = "`tcpdump -w FILE port 3478` here, then `edgeturn diagnose FILE` on a PC"
+# What to do on a router for what only a PC or a server has.
+_INSTEAD = {
+    "init": "`edgeturn run` makes a configuration",
+    "diagnose": _CAPTURED,
+    "capture": _CAPTURED,
+    "trace": _CAPTURED,
+    "probe": "`edgeturn probe URI` on a PC asks this relay",
+    "snippet": "`edgeturn snippet APP --name HOST -c COPY` on a PC, with a copy of the configuration",
+    "top": "`edgeturn status` and `edgeturn sessions` show it once",
+}
 
 
 class Given:
@@ -110,7 +121,10 @@ def _find(words: "list[str]") -> "tuple[Row | None, list[str]]":
 
 def _unknown(name: str) -> str:
     if name in dict(table.TOP):
-        return f"'{name}' needs the whole edgeturn with Python and click, which isn't what runs here."
+        here = _INSTEAD.get(name, "")
+        return (
+            f"'{name}' needs the whole edgeturn with Python and click, which isn't what runs here{here and '; '}{here}."
+        )
     return f"there is no command '{name}'; `edgeturn --help` lists them."
 
 

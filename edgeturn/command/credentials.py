@@ -1,6 +1,7 @@
 """`edgeturn credentials`: mint a time-limited credential (draft-uberti-behave-turn-rest) for an application."""
 
-from edgeturn.command import ice, place
+from edgeturn import seam
+from edgeturn.command import caveat, ice, place
 from edgeturn.command.failure import Wrong
 from edgeturn.command.output import date_text, print_json
 
@@ -28,6 +29,8 @@ def mint(file: str, user: str, seconds: int, form: str) -> None:
     secrets = settings.items("secret")
     if not secrets:
         raise Wrong(f"{file} has no secret to mint from; `{place.command('secret add', file)}` makes one.")
+    for line in caveat.clock():
+        seam.write_error(f"{line}\n")
     _FORMS[form](settings, ice.mint(str(secrets[0]), user, seconds))
 
 

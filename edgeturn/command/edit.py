@@ -70,13 +70,16 @@ class Document:
         gone = {entry.line for entry in entries}
         self._read("".join([line for number, line in enumerate(self._lines, 1) if number not in gone]))
 
-    def add_section(self, kind: str, name: str, options: "list[tuple[str, str]]") -> None:
+    def add_section(
+        self, kind: str, name: str, options: "list[tuple[str, str]]", lists: "Sequence[tuple[str, str]]" = ()
+    ) -> None:
         """Add a section at the end; what can't be its name on OpenWrt is its option `name`."""
         # Of two sections with one name UCI makes one, and of two types it reads nothing of the file.
         free = uci.is_name(name) and not any(each.name == name for each in self.sections)
         added = [f"config {kind} {uci.quote(_one_line(name))}"] if free else [f"config {kind}"]
         options = options if free else [("name", name)] + options
         added += [f"\toption {option} {uci.quote(_one_line(value))}" for option, value in options]
+        added += [f"\tlist {option} {uci.quote(_one_line(value))}" for option, value in lists]
         end = self._ending()
         gap = end if self.text else ""
         self._read(self._whole() + gap + "".join([line + end for line in added]))

@@ -12,6 +12,8 @@ from edgeturn.command.failure import Failure, Wrong
 _SECRET_MODE = 0o600
 _LINK_SIZE = 4096
 _RANDOM_SIZE = 6
+_AS_ROOT = "do this as root, or name a place of your own with -c FILE"
+_HINTS = {1: _AS_ROOT, 13: _AS_ROOT, 28: "`df` shows where there is room; name a place there with -c FILE"}
 _EPERM = 1
 _WRITE_NEW = 0xC1 if seam.EADDRINUSE != 125 else 0x501  # O_WRONLY | O_CREAT | O_EXCL, other numbers on MIPS
 _KIND, _REGULAR = 0xF000, 0x8000  # S_IFMT, S_IFREG
@@ -23,7 +25,8 @@ def create(file: str, text: str) -> None:
         _make_folders(file.rpartition("/")[0])
         _write(file, text, _SECRET_MODE, None)
     except OSError as error:
-        raise Failure(f"{file} can't be written: {seam.reason(error)}; name a place of your own with -c FILE.")
+        hint = _HINTS.get(error.args[0], "name a place of your own with -c FILE")
+        raise Failure(f"{file} can't be written: {seam.reason(error)}; {hint}.")
 
 
 def replace(file: str, text: str) -> None:

@@ -8,6 +8,7 @@ import sys
 
 from edgeturn import seam
 from edgeturn.command.failure import Failure, Wrong
+from edgeturn.relay import uci
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.uci import ConfigError
 
@@ -38,8 +39,10 @@ def default_file() -> str:
 def read_text(file: str) -> str:
     """Return the text of a configuration file, its line ends as they are; Failure, or Wrong, where it can't be read."""
     try:
-        with open(file, "rb") as stream:
-            return stream.read().decode()
+        data = uci.read(file)
+        if data is None:
+            raise Wrong(f"{file}: is too large for a configuration.")
+        return data.decode()
     except OSError as error:
         number, said = error.args[0], seam.reason(error)
     except ValueError:

@@ -9,7 +9,7 @@ import struct
 import sys
 
 from edgeturn import seam
-from edgeturn.command import control, files, ice, identity, place
+from edgeturn.command import caveat, control, files, ice, identity, place
 from edgeturn.command.failure import Failure
 from edgeturn.command.output import bytes_text, counted, date_text, pool_text, print_json
 from edgeturn.protocol import anycast
@@ -90,6 +90,8 @@ def _print_next(settings: "Configuration", file: str) -> None:
         print(f"For your application{until}:\n")
         print_json(ice.servers(settings, login))
         print()
+    for line in caveat.clock() + caveat.way_out():
+        print(f"{line}\n")
     print(_holds(settings))
     print(f"Proves that it works: {place.command('check', file)}\n")
 

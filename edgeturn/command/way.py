@@ -88,16 +88,20 @@ class Stream(_Socket):
         return message
 
     def _next(self) -> "bytes | None":
-        """Return the message at the front of what was received, None where it isn't whole."""
-        try:
-            size = framing.message_size(self._received, 0, len(self._received))
-        except Malformed:
-            raise OSError(0, "the server sent what is no message")
-        whole = framing.padded(size)
-        if not size or len(self._received) < whole:
-            return None
-        message, self._received = self._received[:size], self._received[whole:]
+        message, self._received = first_message(self._received)
         return message
+
+
+def first_message(received: bytes) -> "tuple[bytes | None, bytes]":
+    """Return the message at the front of what was received, None where it isn't whole, and the rest."""
+    try:
+        size = framing.message_size(received, 0, len(received))
+    except Malformed:
+        raise OSError(0, "the server sent what is no message")
+    whole = framing.padded(size)
+    if not size or len(received) < whole:
+        return None, received
+    return received[:size], received[whole:]
 
 
 def connect(transport: str, place: bytes) -> "Datagrams | Stream":

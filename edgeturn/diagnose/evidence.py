@@ -8,6 +8,8 @@ Rule 3: addresses are text as people write them, so that a browser's NAME.local 
 
 from dataclasses import dataclass, field
 
+from edgeturn.capture.connection import Connection
+
 HOST, SRFLX, PRFLX, RELAY = "host", "srflx", "prflx", "relay"
 NO_ANSWER = 0  # the code of an exchange that nobody answered
 SUCCESS = 200
@@ -166,22 +168,6 @@ class PeerFlow:
     received_largest: int = 0
     left_relay: int = 0  # packets that were seen between relay and peer, 0 where the capture wasn't made there
     reached_relay: int = 0
-
-
-@dataclass
-class Connection:
-    """A TCP connection to a server."""
-
-    at: float
-    client: str
-    server: str
-    kind: str = ""  # what the client sent first: stun, tls, "" where nothing
-    tries: int = 1  # SYNs
-    opened: bool = False  # the handshake of TCP was done
-    answered: bool = False  # bytes came back after the first that were sent
-    ended: str = ""  # refused (RST to the SYN), reset, closed
-    ended_by: str = ""  # client, server
-    ended_at: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from functools import cache
 from textwrap import shorten
 
-from edgeturn.cli.output import wrapped
 from edgeturn.command.failure import Wrong
 from edgeturn.diagnose import wording
 from edgeturn.diagnose.terms import addresses, calls, relaying
 from edgeturn.diagnose.wording import Entry
+from edgeturn.terminal.wrapping import wrapped
 
 _WIDTH = 18
 

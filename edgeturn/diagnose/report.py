@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from edgeturn.cli.output import wrapped
 from edgeturn.diagnose import seen
 from edgeturn.diagnose.case import CERTAIN, LIKELY, POSSIBLE, Finding
 from edgeturn.diagnose.evidence import (
@@ -24,6 +23,7 @@ from edgeturn.diagnose.evidence import (
     Flow,
     Side,
 )
+from edgeturn.terminal.wrapping import wrapped
 
 _KINDS = (HOST, SRFLX, PRFLX, RELAY)
 _ALSO = {CERTAIN: "Also", LIKELY: "Also likely", POSSIBLE: "Perhaps"}

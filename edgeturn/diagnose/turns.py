@@ -7,9 +7,10 @@ Rule 2: where packets come from (a capture, the running relay), times are Unix t
 import re
 from collections.abc import Iterator
 
+from edgeturn.capture.connection import Connection
 from edgeturn.capture.packets import host_of
 from edgeturn.diagnose import seen
-from edgeturn.diagnose.evidence import NO_ANSWER, SUCCESS, Connection, Evidence, Exchange, PeerFlow, Side
+from edgeturn.diagnose.evidence import NO_ANSWER, SUCCESS, Evidence, Exchange, PeerFlow, Side
 
 _PACKETS = ("capture", "live")
 _INDICATIONS = ("Send", "Data")
@@ -146,8 +147,3 @@ def bound(side: Side, flow: PeerFlow) -> list[float]:
         each.at for each in asked(side, "ChannelBind")
         if each.code == SUCCESS and (each.client, each.channel) == (flow.client, flow.channel)
     ]  # fmt: skip
-
-
-def is_own(evidence: Evidence) -> bool:
-    """Say whether the relay on this machine is known, so that its options can be named."""
-    return evidence.relay is not None

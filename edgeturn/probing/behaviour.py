@@ -57,7 +57,7 @@ def discover(servers: list[bytes], ip: bytes) -> Behaviour:
         found.base = base.place
         try:
             first = _ask(base, servers[0])
-        except (Silent, Refused, Untrusted):
+        except (Silent, Refused, Untrusted, OSError):
             found.unknown.append("the server doesn't answer any more")
             return found
         found.mapped = _mapped(first)
@@ -139,11 +139,18 @@ def _gets_in(ip: bytes, server: bytes, change: bytes) -> bool | None:
         begin = time.monotonic()
         try:
             _ask(base, server)
-        except (Silent, Refused, Untrusted):
+        except (Silent, Refused, Untrusted, OSError):
             return None
         patience = max(_PATIENCE, _ROUND_TRIPS * (time.monotonic() - begin))
         answer = _heard(base.towards(server), message, patience)
-        return bool(answer) and (None if stun.Message(answer).message_class == stun.ERROR else True)
+        return bool(answer) and (True if _is_success(answer) else None)
+
+
+def _is_success(answer: bytes) -> bool:
+    try:
+        return stun.Message(answer).message_class == stun.SUCCESS
+    except stun.Malformed:
+        return False
 
 
 def _heard(way: Towards, message: bytes, patience: float) -> bytes:
@@ -163,9 +170,12 @@ def _hairpin(base: Base, found: Behaviour) -> None:
     message = stun.encode(stun.BINDING, stun.COOKIE + seam.random_bytes(12), [])
     with closing(Base(ip_of(found.base))) as sender:
         way = sender.towards(found.mapped)
-        found.hairpin = False
         for _ in range(_TRIES):
-            way.send(message)
+            try:
+                way.send(message)
+            except OSError:  # the server has made up an address that nobody can send to
+                return
+            found.hairpin = False
             if base.unasked(_PATIENCE) == message:
                 found.hairpin = True
                 return

@@ -5,6 +5,7 @@ import sys
 import time
 from contextlib import suppress
 
+from edgeturn import seam
 from edgeturn.probing.server import NoWay, Server
 from edgeturn.protocol.address import format_ip, ip_of, parse_ip
 from edgeturn.protocol.certificate import Certificate
@@ -132,7 +133,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no TLS handshake: no answer"
     if isinstance(error, OSError):
-        return f"can't connect: {(error.strerror or str(error)).lower()}"
+        return f"can't connect: {seam.reason(error)}"
     words = error.args[0] if error.args else ""
     said = ", ".join(each[2] for each in words) if isinstance(words, (list, tuple)) else str(words)
     if "certificate verify failed" in said:

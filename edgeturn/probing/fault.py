@@ -1,5 +1,6 @@
 """What goes wrong between a client and a server, in words: those that advice is found by."""
 
+from edgeturn import seam
 from edgeturn.command.client import Refused, Silent, Untrusted
 from edgeturn.command.failure import Failure
 from edgeturn.probing.server import NoWay
@@ -35,5 +36,5 @@ def happened(error: Exception) -> str:
     if isinstance(error, Untrusted):
         return UNTRUSTED
     if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
+        return seam.reason(error)
     return error.message if isinstance(error, Failure) else str(error)

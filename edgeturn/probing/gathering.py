@@ -35,6 +35,7 @@ SECONDS = 12.0  # until everything is given up; a connection and what is asked b
 UNREACHED = 701  # W3C WebRTC §4.8.2.1, errorCode
 _OTHER_FAMILY = 440
 _REDIRECTED = 300
+_LONGEST_PHRASE = 128  # characters, RFC 8489 §14.8
 
 
 @dataclass(frozen=True)
@@ -272,4 +273,4 @@ def _phrase(refused: Refused) -> str:
     """Return what a server says beside an error code (RFC 8489 §14.8), or what that code is called."""
     value = refused.answer.attributes.get(stun.ERROR_CODE, b"") if refused.answer else b""
     said = "".join(each for each in value[4:].decode(errors="replace") if each.isprintable())
-    return said or REASONS.get(refused.code, "")
+    return said[:_LONGEST_PHRASE] or REASONS.get(refused.code, "")

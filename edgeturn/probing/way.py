@@ -11,11 +11,11 @@ import ssl
 import time
 from typing import Protocol
 
+from edgeturn import seam
+from edgeturn.command.way import first_message
 from edgeturn.probing.server import NoWay, Server, Trust
-from edgeturn.protocol import framing
 from edgeturn.protocol.address import format_ip, ip_of
 from edgeturn.protocol.listener import DTLS, TCP, UDP
-from edgeturn.protocol.stun import Malformed
 from edgeturn.seam import address_of, native
 
 _LARGEST = 65536
@@ -60,7 +60,7 @@ def _socket(server: Server, kind: int) -> socket.socket:
         sock.connect(native(server.place))
     except OSError as error:
         sock.close()
-        said = "no answer" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
+        said = "no answer" if isinstance(error, TimeoutError) else seam.reason(error)
         raise NoWay(f"can't connect: {said}") from None
     return sock
 
@@ -157,15 +157,7 @@ class _Stream:
         return message
 
     def _next(self) -> bytes | None:
-        """Return the message at the front of what was received, None where it isn't whole."""
-        try:
-            size = framing.message_size(self._received, 0, len(self._received))
-        except Malformed:
-            raise ConnectionError(0, "the server sent what is no message") from None
-        whole = framing.padded(size)
-        if not size or len(self._received) < whole:
-            return None
-        message, self._received = self._received[:size], self._received[whole:]
+        message, self._received = first_message(self._received)
         return message
 
     def close(self) -> None:

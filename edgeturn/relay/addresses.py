@@ -71,7 +71,7 @@ class Addresses:
         self._choose(self._looked_at)
         ips = self.relayed.chosen()
         if ips and len(self.relayed.away) == len(ips):
-            raise StartError(f"can't relay from {_listed_ips(ips)}: this machine has no such address; `ip addr` lists its own")
+            raise StartError(f"can't relay from {_listed_ips(ips)}: this machine has no such address, see `ip addr`")
         if not is_unique(settings, ips):
             raise StartError(ANNOUNCED_TWICE)
         if not settings.items("relay_address") and not network.default_sources():

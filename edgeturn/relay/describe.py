@@ -27,7 +27,8 @@ def printable(name: bytes) -> str:
     return shown or "-"
 
 
-def _text(value: bytes, transaction: bytes) -> str:
+def text(value: bytes, transaction: bytes) -> str:
+    """Return text that a stranger may have chosen."""
     return printable(value)
 
 
@@ -51,31 +52,34 @@ def _channel(value: bytes, transaction: bytes) -> str:
     return "0x" + _hexadecimal(value[:2], transaction)
 
 
-def _error(value: bytes, transaction: bytes) -> str:
+def error_code(value: bytes, transaction: bytes) -> str:
+    """Return the number of ERROR-CODE (RFC 8489 §14.8)."""
     return str(value[2] * 100 + value[3]) if len(value) >= 4 else "-"
 
 
-def _plain_address(value: bytes, transaction: bytes) -> str:
+def plain_address(value: bytes, transaction: bytes) -> str:
+    """Return an address that is written as it is (RFC 8489 §14.1)."""
     return address.format(value[2:]) if len(value) in (8, 20) else "malformed"
 
 
-def _xor_address(value: bytes, transaction: bytes) -> str:
+def xor_address(value: bytes, transaction: bytes) -> str:
+    """Return an address that is XORed (RFC 8489 §14.2)."""
     decoded = stun.decode_xor_address(value, transaction)
     return "malformed" if decoded is None else address.format(decoded)
 
 
 ATTRIBUTES: "dict[int, tuple[str, Callable[[bytes, bytes], str]]]" = {
-    stun.MAPPED_ADDRESS: ("MAPPED-ADDRESS", _plain_address),
-    stun.USERNAME: ("USERNAME", _text),
+    stun.MAPPED_ADDRESS: ("MAPPED-ADDRESS", plain_address),
+    stun.USERNAME: ("USERNAME", text),
     stun.MESSAGE_INTEGRITY: ("MESSAGE-INTEGRITY", _hexadecimal),
-    stun.ERROR_CODE: ("ERROR-CODE", _error),
+    stun.ERROR_CODE: ("ERROR-CODE", error_code),
     stun.UNKNOWN_ATTRIBUTES: ("UNKNOWN-ATTRIBUTES", _hexadecimal),
     stun.CHANNEL_NUMBER: ("CHANNEL-NUMBER", _channel),
     stun.LIFETIME: ("LIFETIME", _number),
-    stun.XOR_PEER_ADDRESS: ("XOR-PEER-ADDRESS", _xor_address),
-    stun.REALM: ("REALM", _text),
-    stun.NONCE: ("NONCE", _text),
-    stun.XOR_RELAYED_ADDRESS: ("XOR-RELAYED-ADDRESS", _xor_address),
+    stun.XOR_PEER_ADDRESS: ("XOR-PEER-ADDRESS", xor_address),
+    stun.REALM: ("REALM", text),
+    stun.NONCE: ("NONCE", text),
+    stun.XOR_RELAYED_ADDRESS: ("XOR-RELAYED-ADDRESS", xor_address),
     stun.REQUESTED_ADDRESS_FAMILY: ("REQUESTED-ADDRESS-FAMILY", _first_byte),
     stun.EVEN_PORT: ("EVEN-PORT", _first_byte),
     stun.REQUESTED_TRANSPORT: ("REQUESTED-TRANSPORT", _first_byte),
@@ -83,18 +87,18 @@ ATTRIBUTES: "dict[int, tuple[str, Callable[[bytes, bytes], str]]]" = {
     stun.MESSAGE_INTEGRITY_SHA256: ("MESSAGE-INTEGRITY-SHA256", _hexadecimal),
     stun.PASSWORD_ALGORITHM: ("PASSWORD-ALGORITHM", _hexadecimal),
     stun.USERHASH: ("USERHASH", _hexadecimal),
-    stun.XOR_MAPPED_ADDRESS: ("XOR-MAPPED-ADDRESS", _xor_address),
+    stun.XOR_MAPPED_ADDRESS: ("XOR-MAPPED-ADDRESS", xor_address),
     stun.RESERVATION_TOKEN: ("RESERVATION-TOKEN", _hexadecimal),
     stun.CONNECTION_ID: ("CONNECTION-ID", _hexadecimal),
     stun.ADDITIONAL_ADDRESS_FAMILY: ("ADDITIONAL-ADDRESS-FAMILY", _first_byte),
-    stun.ADDRESS_ERROR_CODE: ("ADDRESS-ERROR-CODE", _error),
+    stun.ADDRESS_ERROR_CODE: ("ADDRESS-ERROR-CODE", error_code),
     stun.PASSWORD_ALGORITHMS: ("PASSWORD-ALGORITHMS", _hexadecimal),
-    stun.SOFTWARE: ("SOFTWARE", _text),
-    stun.ALTERNATE_SERVER: ("ALTERNATE-SERVER", _plain_address),
-    stun.ALTERNATE_DOMAIN: ("ALTERNATE-DOMAIN", _text),
+    stun.SOFTWARE: ("SOFTWARE", text),
+    stun.ALTERNATE_SERVER: ("ALTERNATE-SERVER", plain_address),
+    stun.ALTERNATE_DOMAIN: ("ALTERNATE-DOMAIN", text),
     stun.MOBILITY_TICKET: ("MOBILITY-TICKET", _hidden),
     stun.ACCESS_TOKEN: ("ACCESS-TOKEN", _hidden),
-    stun.THIRD_PARTY_AUTHORIZATION: ("THIRD-PARTY-AUTHORIZATION", _text),
+    stun.THIRD_PARTY_AUTHORIZATION: ("THIRD-PARTY-AUTHORIZATION", text),
     stun.FINGERPRINT: ("FINGERPRINT", _hexadecimal),
 }
 

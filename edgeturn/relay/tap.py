@@ -36,6 +36,7 @@ MOST = 2  # taps at once
 LONGEST = 3600  # seconds
 HOOKS = ("message", "data_indication", "icmp", "drop")
 _ANY_PORT = bytes(2)
+_TRACES = 10  # of defects; more would fill the log
 
 
 class Tap:
@@ -91,6 +92,7 @@ class Taps(Observer):
         self._request: "Request | None" = None
         self._answer = b""
         self._why = self._dropped = ""
+        self.failures = 0
 
     def begin(self, request: "Document") -> "Document":
         """Let one more watch: a `client` and a `user` where not all are wanted, and for how many `seconds`."""
@@ -172,7 +174,8 @@ class Taps(Observer):
         except Exception as error:
             for tap in self.open:
                 tap.lost += 1
-            if not isinstance(error, MemoryError):
+            if self.failures < _TRACES and not isinstance(error, MemoryError):
+                self.failures += 1
                 seam.print_trace(error)
 
     # What the core tells.

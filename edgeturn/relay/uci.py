@@ -96,7 +96,7 @@ def _add(sections: "list[Section]", words: "list[str]", file: str, line: int) ->
     if keyword not in _WORDS:
         raise ConfigError(file, line, f"'{keyword}' is not one of config, option, list")
     if len(words) not in _WORDS[keyword]:
-        raise ConfigError(file, line, f"'{keyword}' with {len(words) - 1} words behind it, not {_WORDS[keyword][0] - 1}")
+        raise ConfigError(file, line, f"'{keyword}' with {len(words) - 1} words behind, not {_WORDS[keyword][0] - 1}")
     if keyword == "config":
         sections.append(Section(line, words[1], words[2] if len(words) > 2 else ""))
     elif keyword != "package":

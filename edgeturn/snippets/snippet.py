@@ -86,7 +86,7 @@ def _sharing(application: Application, settings: Configuration, credential: Cred
     if not quota or not (application.is_one_user or credential.style in (USER, MINTED)):
         return []
     change = place.command("config set user_quota NUMBER", settings.file)
-    shared = f"All who come by {application.title} are one user to the relay, and may have {quota} allocations together"
+    shared = f"Whoever uses this configuration is one user to the relay, and all may have {quota} allocations together"
     return [f"{shared}; `{change}` changes that."]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeturn.terminal.amounts import share, short, span
-from edgeturn.terminal.look import Rates, Session, User
+from edgeturn.terminal.picture import Rates, Session, User
 
 GAP = 2
 _ROOMY = 1000

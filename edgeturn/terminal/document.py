@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from edgeturn.terminal.look import Picture, Rates, Session, User
+from edgeturn.terminal.picture import Picture, Rates, Session, User
 
 
 def document(seen: Picture) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from edgeturn.command.output import bytes_text, counted, seconds_text
 from edgeturn.terminal.amounts import bits, packets, share, short
 from edgeturn.terminal.glyphs import Glyphs
 from edgeturn.terminal.history import History
-from edgeturn.terminal.look import Picture
+from edgeturn.terminal.picture import Picture
 from edgeturn.terminal.sparkline import sparkline
 from edgeturn.terminal.style import BAD, BOLD, DIM, GOOD, GRAPH, PLAIN, WARN, Line, fit
 

@@ -6,7 +6,7 @@ Rule 1: sixty samples and no more, however long somebody watches.
 from collections import deque
 from dataclasses import dataclass, field
 
-from edgeturn.terminal.look import Look, Picture, is_restarted, picture
+from edgeturn.terminal.picture import Look, Picture, is_restarted, picture
 
 SAMPLES = 60
 

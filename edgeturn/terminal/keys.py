@@ -5,7 +5,7 @@ Rule 1: nothing is ended without a question that was answered with y.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from edgeturn.terminal.look import User
+from edgeturn.terminal.picture import User
 from edgeturn.terminal.view import (
     DETAIL,
     FILTER,

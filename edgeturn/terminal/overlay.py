@@ -7,7 +7,7 @@ from edgeturn.command.output import bytes_text, seconds_text
 from edgeturn.terminal.amounts import bits, packets, share
 from edgeturn.terminal.columns import path
 from edgeturn.terminal.header import Scene
-from edgeturn.terminal.look import Session, User
+from edgeturn.terminal.picture import Session, User
 from edgeturn.terminal.style import BOLD, DIM, KEY, PLAIN, Line
 from edgeturn.terminal.view import Row, View, chosen_row
 

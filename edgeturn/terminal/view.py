@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edgeturn.terminal.columns import SESSIONS, USERS, Column, searched
-from edgeturn.terminal.look import Picture, Session, User
+from edgeturn.terminal.picture import Picture, Session, User
 
 Row = Session | User
 TABLE, FILTER, QUESTION, HELP, DETAIL = "table", "filter", "question", "help", "detail"

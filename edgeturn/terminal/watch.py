@@ -5,12 +5,12 @@ import queue
 import time
 
 from edgeturn.relay.configuration import Configuration
-from edgeturn.terminal.asking import Asking, Ended, Looking, Missed
 from edgeturn.terminal.frame import frame, whole
 from edgeturn.terminal.glyphs import Glyphs
 from edgeturn.terminal.header import Scene
 from edgeturn.terminal.history import History
 from edgeturn.terminal.keys import decode, press
+from edgeturn.terminal.poller import Ended, Looking, Missed, Poller
 from edgeturn.terminal.screen import Screen
 from edgeturn.terminal.style import plain
 from edgeturn.terminal.view import Quit, View, rows
@@ -28,17 +28,17 @@ def watch(settings: Configuration, interval: float, glyphs: Glyphs) -> None:
     looking = Looking(settings)
     first = looking.look()
     with Screen(has_colours=not os.environ.get("NO_COLOR")) as screen:
-        watching = _Watching(Asking(settings, looking, screen.wake), looking, interval, glyphs, screen)
+        watching = _Watching(Poller(settings, looking, screen.wake), looking, interval, glyphs, screen)
         watching.history.see(first, clock())
         watching.run()
 
 
 class _Watching:
-    def __init__(self, asking: Asking, looking: Looking, interval: float, glyphs: Glyphs, screen: Screen) -> None:
+    def __init__(self, poller: Poller, looking: Looking, interval: float, glyphs: Glyphs, screen: Screen) -> None:
         self.history = History()
         self._view = View()
         self._interval, self._glyphs, self._screen = interval, glyphs, screen
-        self._asking, self._looking = asking, looking
+        self._poller, self._looking = poller, looking
         self._is_asked = False
         self._due = time.monotonic() + interval
         self._typed = b""
@@ -57,7 +57,7 @@ class _Watching:
     def _take_answers(self) -> None:
         while True:
             try:
-                answer = self._asking.answers.get_nowait()
+                answer = self._poller.answers.get_nowait()
             except queue.Empty:
                 return
             if isinstance(answer, Ended):
@@ -73,7 +73,7 @@ class _Watching:
     def _ask(self) -> None:
         if not self._is_asked and not self._view.paused and time.monotonic() >= self._due:
             self._is_asked = True
-            self._asking.look()
+            self._poller.look()
 
     def _patience(self) -> float:
         if self._typed:
@@ -96,7 +96,7 @@ class _Watching:
         if isinstance(order, Quit):
             self._screen.ended = True
         elif order is not None:
-            self._asking.end(order)
+            self._poller.end(order)
 
 
 def seen_once(settings: Configuration, interval: float) -> History:

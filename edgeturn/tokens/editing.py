@@ -95,7 +95,7 @@ def remove(file: str, name: str) -> None:
 
 
 def _tell_when() -> None:
-    print("A running `edgeturn tokens` takes that by SIGHUP: `pkill -HUP -f 'edgeturn tokens'`.")
+    print("A running `edgeturn tokens` takes that by SIGHUP: `kill -HUP` and its process id.")
 
 
 def _id(given: str) -> str:

@@ -8,7 +8,6 @@ import ipaddress
 from collections.abc import Sequence
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_IPV6_PREFIX = 64  # what one subscriber has, so what one who fails shares
 
 
 def client(peer: str, header: str, proxies: Sequence[str]) -> str:
@@ -26,14 +25,6 @@ def client(peer: str, header: str, proxies: Sequence[str]) -> str:
             break
         address = named
     return str(address) if address else ""
-
-
-def source(address: str) -> str:
-    """Return what limits count by: an IPv4 address, the /64 of an IPv6 one."""
-    found = _address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((int(found), _IPV6_PREFIX), strict=False))
-    return address
 
 
 def _address(text: str) -> _Address | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgeturn.relay.configuration import Configuration
-from edgeturn.tokens.model import Proof
+from edgeturn.tokens.endpoint import Proof
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 import socket
 from typing import Any
 
-from edgeturn.web.answering import LONGEST_LINE
+from edgeturn.web.answering import LONGEST_LINE, LONGEST_REQUEST
 
 _PATIENCE = 25  # seconds; a check takes up to 15
 
@@ -32,10 +32,13 @@ class Asking:
         """Return an answer; Refused where it is none."""
         self._last += 1
         number, future = self._last, asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
         request = {"id": number, "method": method, "arguments": arguments or {}}
+        line = json.dumps(request).encode() + b"\n"
+        if len(line) > LONGEST_REQUEST:
+            raise Refused("the arguments are too long.")
+        self._waiting[number] = future
         try:
-            self._writer.write(json.dumps(request).encode() + b"\n")
+            self._writer.write(line)
             answer: dict[str, Any] = await asyncio.wait_for(future, _PATIENCE)
         except TimeoutError:
             raise Refused("that took too long; try again.") from None

@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from edgeturn.web.wish import Wish, hash_of
+from edgeturn.serving.source import source
+from edgeturn.web.site import Site, hash_of
 
 COOKIE = "edgeturn"
 SESSION_SECONDS = 12 * 3600
@@ -77,21 +78,21 @@ class Passing:
 
 
 class Guesses:
-    """Wrong tokens by source: an IPv4 address, or an IPv6 /64."""
+    """Wrong tokens by source."""
 
     def __init__(self, clock: Clock) -> None:
         """Take the clock."""
         self._clock = clock
         self._wrong: dict[str, tuple[float, int]] = {}  # until when, how many; oldest first
 
-    def seconds_to_wait(self, source: str) -> int:
-        """Return how long a source has to wait until it may try again."""
-        until, count = self._wrong.get(_network(source), (0.0, 0))
+    def seconds_to_wait(self, address: str) -> int:
+        """Return how many seconds an address has to wait until it may try again."""
+        until, count = self._wrong.get(source(address), (0.0, 0))
         return max(0, int(until - self._clock()) + 1) if count >= GUESSES and until > self._clock() else 0
 
-    def note(self, source: str) -> None:
-        """Count a wrong one."""
-        name = _network(source)
+    def note(self, address: str) -> None:
+        """Count a wrong one from an address."""
+        name = source(address)
         until, count = self._wrong.pop(name, (0.0, 0))
         fresh = until > self._clock()
         while len(self._wrong) >= MOST_SOURCES:
@@ -99,20 +100,12 @@ class Guesses:
         self._wrong[name] = (until, count + 1) if fresh else (self._clock() + GUESS_SECONDS, 1)
 
 
-def _network(source: str) -> str:
-    try:
-        ip = ipaddress.ip_address(source.partition("%")[0])
-    except ValueError:
-        return ""
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
-
-
 class Guard:
     """Lets requests in, or raises the Refusal that they get instead."""
 
-    def __init__(self, wish: Wish, clock: Clock = time.monotonic) -> None:
+    def __init__(self, site: Site, clock: Clock = time.monotonic) -> None:
         """Take what the page is."""
-        self._wish = wish
+        self._site = site
         self.sessions = Passing(MOST_SESSIONS, SESSION_SECONDS, clock)
         self.codes = Passing(MOST_CODES, CODE_SECONDS, clock)
         self._guesses = Guesses(clock)
@@ -121,7 +114,7 @@ class Guard:
         """Refuse a request under a name that isn't ours, or that another site's page has made."""
         host = _host(request.headers.get("Host", ""))
         # Who has the token to send along is no browser that was led here: Prometheus asks by any name.
-        if not (_is_ip(host) or host in self._wish.names or _bearer(request)):
+        if not (_is_ip(host) or host in self._site.names or _bearer(request)):
             raise Refusal(
                 421, f"this page isn't known as '{host[:80]}': use its address, or add the name to tls_names."
             )
@@ -131,7 +124,7 @@ class Guard:
             raise Refusal(415, "send JSON.")
         origin = request.headers.get("Origin")
         foreign = request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
-        if foreign or (origin is not None and origin != f"{self._wish.scheme}://{request.headers.get('Host', '')}"):
+        if foreign or (origin is not None and origin != f"{self._site.scheme}://{request.headers.get('Host', '')}"):
             raise Refusal(403, "another site's page has asked.")
 
     def is_logged_in(self, request: web.Request) -> bool:
@@ -141,17 +134,17 @@ class Guard:
     def check_session(self, request: web.Request) -> None:
         """Refuse whoever isn't logged in."""
         if not self.is_logged_in(request):
-            self._check_bearer(request, (self._wish.token_hash,))
+            self._check_bearer(request, (self._site.token_hash,))
 
     def check_metrics(self, request: web.Request) -> None:
         """Refuse whoever is neither logged in nor has the token for metrics."""
         if not self.is_logged_in(request):
-            self._check_bearer(request, (self._wish.token_hash, self._wish.metrics_hash))
+            self._check_bearer(request, (self._site.token_hash, self._site.metrics_hash))
 
     def log_in(self, request: web.Request, token: str, code: str) -> web.Response:
         """Return the answer that begins a session, for the token or a one-time code."""
         if not (code and self.codes.end(code)):
-            self._check_token(request, token, (self._wish.token_hash,))
+            self._check_token(request, token, (self._site.token_hash,))
         answer = web.json_response({"seconds": SESSION_SECONDS})
         self._set_cookie(answer, self.sessions.issue(), SESSION_SECONDS)
         return answer
@@ -164,7 +157,7 @@ class Guard:
         return answer
 
     def _set_cookie(self, answer: web.Response, value: str, seconds: int) -> None:
-        secure = self._wish.scheme == "https"
+        secure = self._site.scheme == "https"
         answer.set_cookie(COOKIE, value, max_age=seconds, httponly=True, samesite="Strict", secure=secure)
 
     def _check_bearer(self, request: web.Request, hashes: tuple[str, ...]) -> None:
@@ -174,13 +167,13 @@ class Guard:
         self._check_token(request, token, hashes)
 
     def _check_token(self, request: web.Request, token: str, hashes: tuple[str, ...]) -> None:
-        source = request.remote or ""
-        wait = self._guesses.seconds_to_wait(source)
+        address = request.remote or ""
+        wait = self._guesses.seconds_to_wait(address)
         if wait:
             raise Refusal(429, f"too many wrong tokens; try again in {wait} s.", {"Retry-After": str(wait)})
         given = hash_of(token[:_LONGEST_TOKEN])
         if sum(hmac.compare_digest(given, each) for each in hashes) == 0:
-            self._guesses.note(source)
+            self._guesses.note(address)
             raise Refusal(401, "that isn't the token.")
 
 

@@ -19,14 +19,16 @@ from aiohttp import web
 
 from edgeturn.diagnose import conclusion, report
 from edgeturn.diagnose.evidence import OwnRelay
+from edgeturn.serving.packages import command_for
 from edgeturn.web import browser, metrics
+from edgeturn.web.answering import EVERY_SESSION
 from edgeturn.web.asking import Asking, Refused
 from edgeturn.web.guard import HEADERS, Guard, Refusal
 from edgeturn.web.history import EVERY, History
-from edgeturn.web.wish import Wish
+from edgeturn.web.site import Site
 
 if TYPE_CHECKING:
-    from edgeturn.tokens.service import Service
+    from edgeturn.tokens.granting import Service
 
 try:
     import segno
@@ -50,11 +52,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Server:
     """The page's handlers, over one parent that is asked."""
 
-    def __init__(self, wish: Wish, asking: Asking) -> None:
+    def __init__(self, site: Site, asking: Asking) -> None:
         """Take what the page is and whom to ask."""
-        self._wish = wish
+        self._site = site
         self.asking = asking
-        self._guard = Guard(wish)
+        self._guard = Guard(site)
         self._history = History()
         self._status: dict[str, Any] = {}
         self._trouble = "the relay hasn't been asked yet."
@@ -107,14 +109,14 @@ class Server:
 
     def _add_tokens(self, made: web.Application) -> None:
         """Mount what hands out iceServers to applications, which have keys of their own."""
-        if not self._wish.tokens:
+        if not self._site.tokens:
             return
         from edgeturn.relay.configuration import Configuration
-        from edgeturn.tokens.app import routes
-        from edgeturn.tokens.service import Service, log_to_stderr
+        from edgeturn.tokens.granting import Service, log_to_stderr
+        from edgeturn.tokens.routes import routes
 
         log_to_stderr()
-        self._tokens = Service(Configuration(self._wish.tokens, self._wish.file), find=self._uris)
+        self._tokens = Service(Configuration(self._site.tokens, self._site.file), find=self._uris)
         made.add_routes(routes(self._tokens))
 
     async def _uris(self) -> list[str]:
@@ -135,6 +137,8 @@ class Server:
                 return refusal.answer()
             except Refused as error:
                 return web.json_response({"error": str(error)}, status=409)
+            except UnicodeEncodeError:  # half a character, in a token, a cookie or a text
+                return Refusal(400, "the request isn't UTF-8.").answer()
             except (TimeoutError, web.HTTPRequestEntityTooLarge):
                 return web.json_response({"error": "the request is too large or too slow."}, status=413)
             except Exception as error:  # whoever asks gets an answer
@@ -197,7 +201,7 @@ class Server:
         """Return a text as a picture that a telephone's camera reads."""
         text = (await _body(request)).get("text")
         if segno is None:
-            raise Refusal(501, "pictures need the Python package segno: `pip install 'edgeturn[web]'`.")
+            raise Refusal(501, f"pictures need the Python package segno: `{command_for('segno')}`.")
         if not isinstance(text, str) or not 0 < len(text.encode()) <= _LONGEST_QR:
             raise Refusal(400, f"'text' has 1 to {_LONGEST_QR} bytes.")
         picture = io.BytesIO()
@@ -219,7 +223,7 @@ class Server:
 
     async def _sessions(self) -> list[dict[str, Any]]:
         with contextlib.suppress(Refused):
-            found: list[dict[str, Any]] = (await self.asking.call("sessions"))["sessions"]
+            found: list[dict[str, Any]] = (await self.asking.call(EVERY_SESSION))["sessions"]
             return found
         return []
 

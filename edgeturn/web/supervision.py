@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeturn.cli.failure import Failure, reason
+from edgeturn.command.failure import Failure
 from edgeturn.relay import options
+from edgeturn.seam import reason
 from edgeturn.web import listening
 from edgeturn.web.answering import Answering
-from edgeturn.web.wish import Off, Wish
+from edgeturn.web.site import Off, Site
 
 LOOK_EVERY = 1.0  # seconds
 _FASTEST, _SLOWEST = 0.5, 60.0
@@ -30,7 +31,7 @@ _STEADY = 60.0  # seconds a process has to live to have been none of those that 
 _ENDS_WITHIN = 5.0
 _PR_SET_PDEATHSIG = 1
 _ROOT = Path(__file__).resolve().parents[2]
-Read = Callable[[], Wish]
+Read = Callable[[], Site]
 Say = Callable[[str], None]
 
 
@@ -47,16 +48,16 @@ def end_with(process: int) -> bool:
 def keep(read: Read, say: Say) -> None:
     """Have a page as long as this process lives; `read` raises Failure where the file is wrong."""
     signal.signal(signal.SIGTERM, _end)
-    wish, pause, sockets = read(), _FASTEST, Sockets(say)
+    site, pause, sockets = read(), _FASTEST, Sockets(say)
     try:
         while True:
             began = time.monotonic()
-            wanted = _once(wish, sockets.of(wish.places), read)
+            wanted = _once(site, sockets.of(site.places), read)
             pause = _FASTEST if time.monotonic() - began > _STEADY else min(2 * pause, _SLOWEST)
-            if wanted == wish:
+            if wanted == site:
                 say(f"the page ended unexpectedly; it is started again in {pause:.0f} s.")
                 time.sleep(pause)
-            wish = _again(wanted, read)
+            site = _again(wanted, read)
     except (Ended, KeyboardInterrupt):
         return
 
@@ -94,13 +95,13 @@ class Sockets:
         return self._open
 
 
-def _once(wish: Wish, sockets: list[socket.socket], read: Read) -> Wish:
+def _once(site: Site, sockets: list[socket.socket], read: Read) -> Site:
     """Run one process until it ends or the file wants another; return what is wanted then."""
     ours, theirs = socket.socketpair()
     process = None
     try:
         with theirs:
-            argv = [sys.executable, "-P", "-m", "edgeturn.web.serve", str(theirs.fileno())]
+            argv = [sys.executable, "-P", "-m", "edgeturn.web.process", str(theirs.fileno())]
             files = [each.fileno() for each in sockets]
             process = subprocess.Popen(
                 argv,
@@ -108,11 +109,11 @@ def _once(wish: Wish, sockets: list[socket.socket], read: Read) -> Wish:
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": str(_ROOT)},
             )
-        ours.sendall(json.dumps(json.loads(wish.order()) | {"sockets": files}).encode() + b"\n")
-        Answering(wish.file, ours)
-        return _watched(process, wish, read)
+        ours.sendall(json.dumps(json.loads(site.order()) | {"sockets": files}).encode() + b"\n")
+        Answering(site.file, ours)
+        return _watched(process, site, read)
     except BrokenPipeError:
-        return wish  # it died before it read
+        return site  # it died before it read
     finally:
         with contextlib.suppress(OSError):
             ours.shutdown(socket.SHUT_RDWR)
@@ -120,26 +121,29 @@ def _once(wish: Wish, sockets: list[socket.socket], read: Read) -> Wish:
             _stop(process)
 
 
-def _watched(process: "subprocess.Popen[bytes]", wish: Wish, read: Read) -> Wish:
+def _watched(process: "subprocess.Popen[bytes]", site: Site, read: Read) -> Site:
     """Return when the process has ended, or when another is wanted."""
     seen: list[tuple[int, int]] = []
+    judged = seen
     while True:
-        stamps = _stamps(wish)
-        wanted = _again(wish, read) if stamps != seen else wish  # to read the file costs a router more than to look
-        if wanted != wish:
-            return wanted
+        stamps = _stamps(site)
+        if stamps == seen != judged:  # whoever saves it is done; to read it costs a router more than to look
+            wanted = _again(site, read)
+            if wanted != site:
+                return wanted
+            judged = stamps
         seen = stamps
         try:
             process.wait(LOOK_EVERY)
         except subprocess.TimeoutExpired:
             continue
-        return wish
+        return site
 
 
-def _stamps(wish: Wish) -> list[tuple[int, int]]:
-    """Return what changes where a file of the wish does."""
+def _stamps(site: Site) -> list[tuple[int, int]]:
+    """Return what changes where a file of the site does."""
     found = []
-    for each in (wish.file, wish.certificate, wish.key):
+    for each in (site.file, site.certificate, site.key):
         try:
             known = os.stat(each)
             found.append((known.st_ino, known.st_mtime_ns))
@@ -148,14 +152,14 @@ def _stamps(wish: Wish) -> list[tuple[int, int]]:
     return found
 
 
-def _again(wish: Wish, read: Read) -> Wish:
+def _again(site: Site, read: Read) -> Site:
     """Return what the file wants now, the same as before where it's wrong; Ended where it wants no page."""
     try:
         return read()
     except Off:
         raise Ended from None
     except Failure:
-        return wish
+        return site
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE = 10.0
+DEADLINE = 30.0  # a machine that runs four suites at once takes 10 to start a program
 HOST, HOST6 = "127.0.0.1", "::1"
 _NEVER_DRAWN = range(10240, 32768)  # Linux draws from 32768 on (ip_local_port_range)
 REALM = "example.org"
@@ -117,7 +117,12 @@ class Relay:
         self._reader.start()
 
     def __enter__(self) -> "Relay":
-        until(lambda: self.log("edgeturn ready") or self.process.poll() is not None, "the status line")
+        try:
+            until(lambda: self.log("edgeturn ready") or self.process.poll() is not None, "the status line")
+        except BaseException:
+            self.process.kill()
+            self.process.wait(DEADLINE)
+            raise
         if self.process.poll() is not None:
             self._reader.join(DEADLINE)
             raise AssertionError(self.lines)

@@ -171,7 +171,7 @@ def test_at_most_two_and_room_again_when_one_has_gone(relay: Relay, new_client: 
                 assert second.answer["ok"]
                 third = Tap(relay).answer
                 assert not third["ok"] and "two others" in third["error"]
-            until(lambda: Tap(relay).answer["ok"], "room for another one")
+            until(lambda: relay.status()["taps"] == 1, "it is seen to have gone")
     new_client(relay).allocate()
     assert relay.status()["failures"] == 0
 

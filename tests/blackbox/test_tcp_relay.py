@@ -288,6 +288,7 @@ def test_connects_count_as_new_peers(start: StartRelay, new_control: NewControl)
     assert codes.count(447) <= 10 and codes[-1] == 508  # the minute may have turned once
 
 
+@pytest.mark.timeout(300)
 def test_the_thirty_seconds(relay: Relay, new_control: NewControl, peer: TcpPeer) -> None:
     """A peer that doesn't answer is given up, and one that nobody takes up is closed."""
     alice, deaf = new_control(relay), TcpPeer(backlog=0)

@@ -102,6 +102,7 @@ def test_a_port_that_is_taken_is_mapped_by_another(front: Front) -> None:
     assert len(igd.mappings) == PORTS
 
 
+@pytest.mark.timeout(300)
 def test_a_gateway_that_has_lost_a_mapping_gets_all_again(front: Front) -> None:
     igd = Igd(front)
     front.start()

@@ -21,12 +21,16 @@ class Tool:
 
     def __init__(self, relay: Relay, *words: str) -> None:
         command = [sys.executable, "-m", "edgeturn", words[0], "-c", str(relay.file), *words[1:]]
-        pipe = subprocess.PIPE
+        pipe, before = subprocess.PIPE, relay.status()["taps"]
         self.process = subprocess.Popen(
             command, cwd=relay.folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=pipe, stderr=pipe
         )
-        before = relay.status()["taps"]
         until(lambda: relay.status()["taps"] > before or self.process.poll() is not None, "the tap")
+
+    def line(self) -> str:
+        """Wait for the next line of standard output, with what it ends with."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().decode()
 
     def interrupt(self) -> tuple[bytes, str]:
         """Type Ctrl-C; return what it says."""

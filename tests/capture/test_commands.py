@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from edgeturn.capture.blocks import records
+from edgeturn.cli.capture import opened
+from edgeturn.cli.failure import Failure
 from edgeturn.cli.root import edgeturn
 from tests.blackbox.client import Client
 from tests.blackbox.relay import DEADLINE, Relay, until
@@ -23,7 +25,7 @@ def test_trace_prints_a_line_a_message(relay: Relay, watch: Watch, alone: Client
     alone.allocate()
     assert alone.permit(("10.0.0.1", 9)) == 403
     until(lambda: relay.log("refused CreatePermission"), "the refusal")
-    lines = [text.process.stdout.readline().decode() for _ in range(6)] if text.process.stdout else []
+    lines = [text.line() for _ in range(6)]
     assert [line.split()[2:4] for line in lines] == [
         *(["→", "Allocate"], ["←", "Allocate"], ["→", "Allocate"]),
         *(["←", "Allocate"], ["→", "CreatePermission"], ["←", "CreatePermission"]),
@@ -31,8 +33,9 @@ def test_trace_prints_a_line_a_message(relay: Relay, watch: Watch, alone: Client
     assert lines[5].endswith("← CreatePermission 403: peer 10.0.0.1: private use\n")
     assert "\x1b" not in "".join(lines)
     text.interrupt()
-    out = machine.interrupt()[0].decode().splitlines()
-    assert [json.loads(line)["event"] for line in out].count("message") == 6
+    events = [json.loads(machine.line())["event"] for _ in range(7)]
+    assert sorted(events) == ["allocated", *["message"] * 6]
+    assert not machine.interrupt()[0]
     alone.close()
 
 
@@ -75,6 +78,17 @@ def test_a_reader_that_is_killed_makes_room(relay: Relay, watch: Watch) -> None:
         tool.process.kill()
         tool.process.wait(DEADLINE)
     until(lambda: relay.status()["taps"] == 0, "no more taps")
+
+
+def test_a_name_of_our_own_follows_no_link(tmp_path: Path) -> None:
+    link, victim = tmp_path / "edgeturn-20260101-000000.pcapng", tmp_path / "victim"
+    link.symlink_to(victim)
+    with pytest.raises(Failure, match="file exists; name another file"), opened(str(link), named=False):
+        pass
+    assert not victim.exists()
+    with opened(str(link), named=True):  # which somebody has asked for
+        pass
+    assert victim.stat().st_mode & 0o077 == 0
 
 
 def called(*words: str) -> tuple[int, str]:

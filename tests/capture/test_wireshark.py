@@ -31,7 +31,7 @@ def tshark(file: Path, *words: str) -> list[str]:
     if shutil.which("tshark") is None:
         pytest.skip("tshark isn't installed")
     command = ["tshark", "-n", "-r", str(file), *CHECKED, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
     return done.stdout.splitlines()
 
 

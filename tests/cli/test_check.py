@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgeturn.cli import advice
+from edgeturn.cli import check_advice
 from edgeturn.protocol import stun
 from tests.blackbox.relay import HOST, free_port
 from tests.cli.conftest import Call, StartRelay
@@ -105,8 +105,8 @@ def test_commands_are_advised_only_for_a_relay_of_ones_own(start: StartRelay, ca
     assert f"`edgeturn reload -c {relay.file}` where" in call("check", *wrong, "-c", str(relay.file), code=3)
     assert "`edgeturn" not in call("check", f"turn:{HOST}:{relay.port}", *wrong, code=3)
     for file in (None, relay.file):
-        for step, happened, _, _ in advice.ROWS:
-            said = advice.Advice(file).find(step, happened)[1]
+        for step, happened, _, _ in check_advice.ROWS:
+            said = check_advice.Advice(file).find(step, happened)[1]
             assert "{" not in said and (file or "`edgeturn" not in said), said
 
 

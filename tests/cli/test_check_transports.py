@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeturn.cli.advice import Advice
+from edgeturn.cli.check_advice import Advice
 from tests.blackbox.certificates import NAME, Certificate
 from tests.blackbox.relay import HOST, ROOT, Relay, free_port
 from tests.cli.conftest import Call, StartRelay

@@ -117,7 +117,8 @@ def test_check_names_file_line_option_and_reason(file: Path, call: Call) -> None
     lines = len(file.read_text().splitlines())
     file.write_text(file.read_text() + "config user 'bob'\n\toption passwort 'x'\n")
     said = call("config", "check", "-c", str(file), code=2)
-    assert f"{file}:{lines + 2}: unknown option 'passwort' in a section of type 'user'." in said
+    wrong = f"{file}:{lines + 2}: unknown option 'passwort' in a section of type 'user'"
+    assert f"{wrong}; `edgeturn config reference` explains every option." in said
 
 
 def test_a_missing_file_says_what_makes_it(tmp_path: Path, call: Call) -> None:

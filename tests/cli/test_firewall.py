@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
-from edgeturn.cli import firewall, firewall_report, remedies
+from edgeturn.cli import firewall, firewall_remedies, firewall_report
 from edgeturn.cli.firewall_report import Report
 from edgeturn.kernel.firewall import tables
 from edgeturn.kernel.firewall.own import CLIENTS, CLIENTS_TCP, PEERS, PEERS_TCP, RANGE_TCP, Counted, Opened
@@ -43,7 +43,7 @@ def closed(obstacle: Obstacle, *purposes: str, interface: str = "wan", over: tup
 
 def commands(trials: list[Trial], table: str = "edgeturn") -> list[str]:
     """Return the commands of the one firewall that is in the way."""
-    (remedy,) = remedies.find(trials, table)
+    (remedy,) = firewall_remedies.find(trials, table)
     return remedy.commands
 
 
@@ -181,7 +181,7 @@ def test_what_opens_each_firewall(name: str) -> None:
 
 def test_zones_have_a_rule_each_and_one_reload() -> None:
     trials = closed(FW4_WAN, CLIENTS, PEERS) + closed(FW4_VPN, CLIENTS, interface="wg0")
-    (remedy,) = remedies.find(trials, "edgeturn-0badcafe")
+    (remedy,) = firewall_remedies.find(trials, "edgeturn-0badcafe")
     assert [line for line in remedy.commands if line.endswith("=rule")] == [
         "uci set firewall.edgeturn_0badcafe_wan=rule",
         "uci set firewall.edgeturn_0badcafe_vpn=rule",
@@ -195,12 +195,15 @@ def test_zones_have_a_rule_each_and_one_reload() -> None:
 
 def test_different_firewalls_are_told_apart() -> None:
     trials = closed(FW4_WAN, CLIENTS) + closed(drop("inet", "mine", "input"), CLIENTS)
-    assert [remedy.firewall for remedy in remedies.find(trials, "edgeturn")] == [remedies.FIREWALL4, "nftables"]
-    assert not remedies.find([Trial(way(CLIENTS), OPEN, [], set())], "edgeturn")
+    assert [remedy.firewall for remedy in firewall_remedies.find(trials, "edgeturn")] == [
+        firewall_remedies.FIREWALL4,
+        "nftables",
+    ]
+    assert not firewall_remedies.find([Trial(way(CLIENTS), OPEN, [], set())], "edgeturn")
 
 
 def report(trials: list[Trial], opened: Opened | None = None, legacy: list[str] | None = None) -> Report:
-    found = remedies.find(trials, "edgeturn")
+    found = firewall_remedies.find(trials, "edgeturn")
     return Report("edgeturn", Path("/etc/x.conf"), opened, trials, found, legacy or [])
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgeturn.cli import ports
+from edgeturn.cli.check_steps import FAILED, SKIPPED
 from edgeturn.cli.ports import Holder
-from edgeturn.cli.steps import FAILED, SKIPPED
 from edgeturn.protocol import address
 from edgeturn.relay.configuration import Configuration
 from tests.blackbox.relay import HOST, free_port

@@ -13,10 +13,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from edgeturn.cli import certificate_report, change, tls
+from edgeturn.cli import change, check_certificates, self_signed
 from edgeturn.cli.failure import Failure
 from edgeturn.relay.configuration import Configuration
-from tests.blackbox.authority import Authority, self_signed
+from tests.blackbox.authority import Authority
+from tests.blackbox.authority import self_signed as signed_by_itself
 from tests.blackbox.relay import HOST
 from tests.cli.conftest import Call, StartRelay
 
@@ -70,7 +71,7 @@ def test_init_makes_configuration_and_certificate(tmp_path: Path, call: Call) ->
 
 def test_its_certificate_serves_those_who_trust_it(file: Path, call: Call) -> None:
     call("init", "--tls", "--name", "turn.example.org", "-c", str(file))
-    made = tls.paths(file)
+    made = self_signed.paths(file)
     assert shakes_hands(*made, "turn.example.org") and not shakes_hands(*made, "example.org")
     for address in names(made[0])[1]:
         assert shakes_hands(*made, address), address
@@ -133,7 +134,7 @@ def test_what_cannot_be_named_is_not_left_behind(file: Path, call: Call, monkeyp
 
 
 def test_openwrt_reads_all_of_its_folder_as_configurations() -> None:
-    assert [str(path) for path in tls.paths(Path("/etc/config/edgeturn"))] == [
+    assert [str(path) for path in self_signed.paths(Path("/etc/config/edgeturn"))] == [
         "/etc/edgeturn/edgeturn.crt",
         "/etc/edgeturn/edgeturn.key",
     ]
@@ -151,7 +152,7 @@ def judge(file: Path) -> Judge:
     def judge(*more: str) -> list[tuple[str, str]]:
         folder = file.parent
         lines = ("config relay", f"option certificate {folder}/turn.crt", f"option key {folder}/turn.key", *more)
-        return [(row.state, row.detail) for row in certificate_report.of_files(Configuration("\n".join(lines), "x"))]
+        return [(row.state, row.detail) for row in check_certificates.of_files(Configuration("\n".join(lines), "x"))]
 
     return judge
 
@@ -163,7 +164,7 @@ def test_a_whole_certificate_passes(file: Path, judge: Judge) -> None:
 
 
 def test_each_remark_is_a_row_of_its_own(file: Path, judge: Judge) -> None:
-    _, key = self_signed("a.example.org", days=(-9, -1)).write(file.parent)
+    _, key = signed_by_itself("a.example.org", days=(-9, -1)).write(file.parent)
     key.chmod(0o644)
     found = judge("list tls_names b.example.org")
     assert [state for state, _ in found] == ["failed", "failed", "warned", "warned"]
@@ -193,11 +194,11 @@ def test_check_shows_the_judgement(file: Path, call: Call, tmp_path: Path) -> No
 def test_what_a_server_shows_is_judged_alike() -> None:
     issued = Authority().issue("turn.example.org", days=(-80, 10))
     shown = [each.public_bytes(Encoding.DER) for each in (issued.certificate, *issued.chain)]
-    rows = certificate_report.of_handshake(f"{HOST}:5349", shown, "turn.example.org")
+    rows = check_certificates.of_handshake(f"{HOST}:5349", shown, "turn.example.org")
     assert [(row.state, row.server) for row in rows] == [("warned", f"{HOST}:5349")]
-    rows = certificate_report.of_handshake(f"{HOST}:5349", shown[:1], "example.org")
+    rows = check_certificates.of_handshake(f"{HOST}:5349", shown[:1], "example.org")
     assert ["expires on" in rows[0].detail, "isn't for" in rows[1].detail, "lacks" in rows[2].detail] == [True] * 3
-    (row,) = certificate_report.of_handshake(f"{HOST}:5349", [shown[0][:99]], "")
+    (row,) = check_certificates.of_handshake(f"{HOST}:5349", [shown[0][:99]], "")
     assert row.state == "failed" and "its certificate can't be read" in row.detail
 
 
@@ -214,7 +215,7 @@ def test_check_judges_what_a_server_shows(start: StartRelay, call: Call, tmp_pat
 
 
 def test_status_shows_it(start: StartRelay, call: Call, tmp_path: Path) -> None:
-    certificate, key = self_signed("turn.example.org", days=(-1, 89.9)).write(tmp_path)
+    certificate, key = signed_by_itself("turn.example.org", days=(-1, 89.9)).write(tmp_path)
     said = call("status", "-c", str(start(certificate=str(certificate), key=str(key)).file))
     assert "certificate     turn.example.org, issued by turn.example.org, expires in 89 d" in said
     assert f"\n                {certificate}: is self-signed" in said

@@ -10,7 +10,7 @@ from edgeturn.probing.client import Client, Refused
 from edgeturn.probing.server import Server
 from edgeturn.protocol import address
 from edgeturn.protocol.address import IPV4
-from tests.blackbox.relay import HOST, until
+from tests.blackbox.relay import DEADLINE, HOST, until
 from tests.command.conftest import Command, Run
 from tests.lab.programs import program
 
@@ -134,7 +134,8 @@ def test_a_port_that_cant_be_had_is_said_before_anything_is_promised(configured:
     configured("config", "set", "listen", "192.0.2.250:3478")
     (said,) = configured("run", code=1).splitlines()
     reasons = ("no interface has this address", "cannot assign requested address")
-    assert said in [f"Error: can't listen on 192.0.2.250:3478: {reason}." for reason in reasons]
+    hint = "`ip addr` lists this machine's addresses"
+    assert said in [f"Error: can't listen on 192.0.2.250:3478: {reason}; {hint}." for reason in reasons]
 
 
 def test_an_address_that_isnt_there_yet_keeps_only_from_itself(configured: Command) -> None:
@@ -162,7 +163,7 @@ def test_drain_waits_for_the_last(configured: Command) -> None:
         assert configured("drain") == "1 allocation left; the relay ends with the last.\n"
         guest.refresh(0)
         guest.close()
-        assert run.process.wait(10) == 0
+        assert run.process.wait(DEADLINE) == 0
     finally:
         run.process.kill()
 

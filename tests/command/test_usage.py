@@ -9,6 +9,7 @@ from tests.command.conftest import Command
 WRONG = (
     ("a command", ["statu"], "there is no command 'statu'; `edgeturn --help` lists them."),
     ("one of click", ["firewall"], "'firewall' needs the whole edgeturn with Python and click, which isn't what runs here."),  # noqa: E501
+    ("one to do on a PC", ["snippet", "synapse"], "'snippet' needs the whole edgeturn with Python and click, which isn't what runs here; `edgeturn snippet APP --name HOST -c COPY` on a PC, with a copy of the configuration."),  # noqa: E501
     ("within a group", ["user", "ad"], "'user' has no command 'ad'; there are add, list, remove."),
     ("an option", ["status", "--jsn"], "there is no option '--jsn'; `edgeturn status --help` lists them."),
     ("an option in front", ["--jsn", "status"], "there is no option '--jsn'; `edgeturn --help` lists them."),

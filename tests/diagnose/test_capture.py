@@ -282,10 +282,10 @@ def test_a_flood_of_clients_is_bounded() -> None:
     """Very many clients, each asking once: few sides, in time."""
     frame = FRAMES[0].data
     frames = [(0.0, frame[:26] + number.to_bytes(4, "big") + frame[30:]) for number in range(20_000)]
-    began = time.monotonic()
+    began = time.process_time()
     found = capture.read("file", pcap(frames))
     assert len(found) <= 64
-    assert time.monotonic() - began < WITHIN
+    assert time.process_time() - began < WITHIN
 
 
 def test_a_flood_of_peers_is_bounded() -> None:

@@ -83,7 +83,7 @@ def echo(cables: Cables) -> Iterator[None]:
     space = cables.peer.namespace
     addresses = ["-L", cables.peer.address(4), "-L", cables.peer.address(6)]
     process = space.popen([program("turnutils_peer"), *addresses, "-p", str(ECHO_PORT)])
-    wait_until(lambda: space.listens(ECHO_PORT), "turnutils_peer listens", 5)
+    wait_until(lambda: space.listens(ECHO_PORT), "turnutils_peer listens", 30)
     yield
     process.kill()
     process.wait()

@@ -247,7 +247,7 @@ def send_all(router: Node, transport: str, senders: Senders, sockets: Sockets) -
         sender.connect_ex((SIDES[side].address(family, ROUTER), port))
         if transport == UDP:
             sender.send(b"datagram")
-    wait_until(lambda: seen(router) >= before + len(senders), "every packet at the router's door", 5)
+    wait_until(lambda: seen(router) >= before + len(senders), "every packet at the router's door", 30)
     by_source = {sender.getsockname()[:2]: sent for sent, sender in senders.items()}
     arrived = set()
     while ready := select.select(list(sockets.values()), [], [], SETTLED)[0]:

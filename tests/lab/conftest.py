@@ -54,7 +54,7 @@ def echo(network: Network) -> Iterator[None]:
     space = network.peer.namespace
     addresses = ["-L", network.peer.address(4), "-L", network.peer.address(6)]
     process = space.popen([program("turnutils_peer"), *addresses, "-p", str(ECHO_PORT)])
-    wait_until(lambda: space.listens(ECHO_PORT), "turnutils_peer listens", 5)
+    wait_until(lambda: space.listens(ECHO_PORT), "turnutils_peer listens", 30)
     yield
     process.kill()
     process.wait()

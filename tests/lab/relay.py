@@ -26,8 +26,8 @@ REALM = "lab.example"
 USER = "alice"
 PASSWORD = "correct-horse"
 SECRET = "battery-staple"
-STARTS_WITHIN = 15.0
-ENDS_WITHIN = 10.0
+STARTS_WITHIN = 45.0
+ENDS_WITHIN = 30.0
 
 Options = dict[str, str | list[str]]
 

@@ -83,7 +83,7 @@ def test_relay_to_relay(start_relay: StartRelay, network: Network, alice_by: int
         alice = start(network.client1, "alice", "--controlling", *relayed(alice_by, (USER, PASSWORD)))
         bob = start(network.client2, "bob", *relayed(bob_by, credentials("bob")))
         assert converse(alice, bob) == (RELAYED, RELAYED)
-        wait_until(lambda: not relay.sessions(), "the allocations are released", 5)
+        wait_until(lambda: not relay.sessions(), "the allocations are released", 30)
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -92,4 +92,4 @@ def test_relay_to_host(start_relay: StartRelay, network: Network, family: int) -
         alice = start(network.client1, "alice", "--controlling", *relayed(family, (USER, PASSWORD)))
         bob = start(network.peer, "bob")
         assert converse(alice, bob) == (RELAYED, {f"host {network.peer.address(4)}"})
-        wait_until(lambda: not relay.sessions(), "the allocations are released", 5)
+        wait_until(lambda: not relay.sessions(), "the allocations are released", 30)

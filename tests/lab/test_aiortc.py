@@ -87,6 +87,6 @@ def test_data_channel(
         for agent in agents:
             agent.kill()
             agent.communicate()
-    wait_until(lambda: not served.sessions(), "the allocations are released", 5)
+    wait_until(lambda: not served.sessions(), "the allocations are released", 30)
     after = served.ask("status")["traffic"]
     assert all(after[way] - before[way] >= 2 * said for way in ("up_bytes", "down_bytes"))

@@ -99,4 +99,4 @@ def test_openssl_verifies_and_negotiates(
     assert "Verification: OK" in done.stdout and "Protocol  : DTLSv1.2" in done.stdout, done.stdout
     protocol = re.search(r"ALPN protocol: (\S+)", done.stdout)
     assert (protocol[1] if protocol else None) == (None if "ALPN" in dtls_library else "stun.turn")
-    wait_until(lambda: len(re.findall("closed .*transport=dtls", served.log)) > ended, "openssl's good-bye", 5)
+    wait_until(lambda: len(re.findall("closed .*transport=dtls", served.log)) > ended, "openssl's good-bye", 30)

@@ -79,7 +79,7 @@ def web(network: Network, folder: Path, certificate: Certificate) -> Iterator[Pa
     with (folder / "nginx.log").open("w") as log:
         argv = [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
         process = network.router.popen(argv, stdout=log)
-    wait_until(lambda: network.router.listens(WEB, "tcp"), f"nginx listens: {(folder / 'nginx.log').read_text()}", 10)
+    wait_until(lambda: network.router.listens(WEB, "tcp"), f"nginx listens: {(folder / 'nginx.log').read_text()}", 30)
     yield folder / "access.log"
     process.terminate()
     process.wait(10)
@@ -107,7 +107,7 @@ def haproxy(network: Network, folder: Path, relay: Relay) -> Iterator[None]:
     (folder / "haproxy.cfg").write_text(text)
     with (folder / "haproxy.log").open("w") as log:
         process = network.router.popen([program("haproxy"), "-f", str(folder / "haproxy.cfg")], stdout=log)
-    wait_until(lambda: network.router.listens(V2, "tcp"), f"haproxy: {(folder / 'haproxy.log').read_text()}", 10)
+    wait_until(lambda: network.router.listens(V2, "tcp"), f"haproxy: {(folder / 'haproxy.log').read_text()}", 30)
     yield
     process.terminate()
     process.wait(10)
@@ -115,7 +115,7 @@ def haproxy(network: Network, folder: Path, relay: Relay) -> Iterator[None]:
 
 def came(web: Path, path: str) -> str:
     """Wait until nginx has written down who asked for a path; return that line."""
-    wait_until(lambda: path in web.read_text(), f"a line with {path} in {web}", 5)
+    wait_until(lambda: path in web.read_text(), f"a line with {path} in {web}", 30)
     return next(line for line in web.read_text().splitlines() if path in line)
 
 

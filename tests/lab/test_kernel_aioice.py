@@ -21,7 +21,7 @@ def call(network: Network, relay: Relay, alice_by: int, bob_by: int) -> None:
     alice = start(network.client1, "alice", "--controlling", *relayed(alice_by, (USER, PASSWORD)))
     bob = start(network.client2, "bob", *relayed(bob_by, credentials("bob")))
     assert converse(alice, bob) == (RELAYED, RELAYED)
-    wait_until(lambda: not relay.sessions(), "the allocations are released", 5)
+    wait_until(lambda: not relay.sessions(), "the allocations are released", 30)
     after = traffic(relay)
     counted = {name: after[name] - before[name] for name in after}
     assert counted["kernel_packets"] >= 4 * MESSAGES, "each message is one packet up and one down, both ways"

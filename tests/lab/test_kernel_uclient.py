@@ -55,7 +55,7 @@ def runs(
     ):
         with ThreadPoolExecutor(len(NAMES)) as pool:
             told = pool.map(lambda name: uclient(network.client1, ROWS[name]), NAMES)
-        wait_until(lambda: only_probes_are_left(relay, len(NAMES)), "what carried messages is released", 5)
+        wait_until(lambda: only_probes_are_left(relay, len(NAMES)), "what carried messages is released", 30)
         yield Runs(dict(zip(NAMES, told, strict=True)), traffic(relay))
 
 

@@ -75,7 +75,7 @@ def test_nothing_is_lost(runs: dict[str, Future[Outcome]], name: str) -> None:
 
 def test_a_closed_connection_leaves_nothing(runs: dict[str, Future[Outcome]], served: Relay) -> None:
     assert len(runs) == len(ROWS)
-    wait_until(lambda: not served.sessions(), "the allocations end with their connections", 5)
+    wait_until(lambda: not served.sessions(), "the allocations end with their connections", 30)
     streams = served.ask("status")["streams"]
     assert streams["connections"] == 0 < streams["most_connections"]
 
@@ -102,7 +102,7 @@ def test_aioice(
     alice = start(network.client1, "alice", "--controlling", *relayed(family, (USER, PASSWORD)), *by)
     bob = start(network.client2, "bob", *relayed(family, credentials("bob")), *by)
     assert converse(alice, bob) == (RELAYED, RELAYED)
-    wait_until(lambda: not served.sessions(), "the allocations are released", 5)
+    wait_until(lambda: not served.sessions(), "the allocations are released", 30)
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])

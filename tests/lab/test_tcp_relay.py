@@ -47,7 +47,7 @@ def tcp_echo(network: Network) -> Iterator[None]:
     """A peer that echoes on both of its addresses."""
     space = network.peer.namespace
     process = space.popen([sys.executable, PROGRAM, str(ECHO_PORT), network.peer.address(4), network.peer.address(6)])
-    wait_until(lambda: space.listens(ECHO_PORT, "tcp"), "the echo listens", 5)
+    wait_until(lambda: space.listens(ECHO_PORT, "tcp"), "the echo listens", 30)
     yield
     process.kill()
     process.wait()
@@ -80,12 +80,12 @@ def test_not_a_byte_is_lost(runs: dict[str, Future[Outcome]], served: Relay) -> 
     """What the relay took from its clients and peers, it gave on; its counters hold still once all is released."""
     sizes = {name: 1300 if "1300" in row.arguments else SIZE for name, row in ROWS.items()}
     sent = sum(run.result().sent * sizes[name] for name, run in runs.items())
-    wait_until(lambda: not served.sessions(), "the allocations end with their connections", 5)
+    wait_until(lambda: not served.sessions(), "the allocations end with their connections", 30)
     traffic = served.ask("status")["traffic"]
     assert traffic["up_bytes"] == traffic["down_bytes"] == sent
 
 
 def test_nothing_is_left(runs: dict[str, Future[Outcome]], served: Relay) -> None:
     assert len(runs) == len(ROWS)
-    wait_until(lambda: not served.sessions(), "the allocations end with their connections", 5)
+    wait_until(lambda: not served.sessions(), "the allocations end with their connections", 30)
     assert served.ask("status")["streams"]["connections"] == 0

@@ -60,7 +60,7 @@ def runs(start_relay: StartRelay, network: Network, echo: None) -> dict[str, Fut
     with start_relay(**LIMITS) as relay:
         started = run_all(network, ROWS)
         if not any(run.exception() for run in started.values()):
-            wait_until(lambda: only_probes_are_left(relay, len(ROWS)), "what carried messages is released", 5)
+            wait_until(lambda: only_probes_are_left(relay, len(ROWS)), "what carried messages is released", 30)
             assert "info moved session=" in relay.log, relay.log
     return started
 
@@ -87,4 +87,4 @@ def test_many_clients(start_relay: StartRelay, network: Network, echo: None) -> 
     with start_relay(**LIMITS) as relay:
         told = uclient(network.client1, Row(4, 40, [*STATIC, "-m", "40", *TO_PEER4]))
         assert_nothing_lost(told, streams=40)
-        wait_until(lambda: only_probes_are_left(relay, 20), "what carried messages is released", 5)
+        wait_until(lambda: only_probes_are_left(relay, 20), "what carried messages is released", 30)

@@ -25,7 +25,7 @@ import click
 ROOT = Path(__file__).resolve().parents[2]
 STANDIN = Path(__file__).parent / "standin"
 MICROPYTHON = ROOT / ".build" / "micropython"
-SECONDS = 20.0
+SECONDS = 40.0
 _VERSION = f"python3.{sys.version_info[1]}"
 _SITE = Path("usr/lib") / _VERSION / "site-packages"
 _PYTHON = f"""#!/bin/sh

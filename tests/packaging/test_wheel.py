@@ -19,12 +19,13 @@ from edgeturn import __version__
 from firmware.openwrt import release
 from tests.blackbox.relay import free_port
 from tests.packaging.installed import NOBODY, Installed, everybodys_python, finished, python_folders
-from tools import wheel
+from tools import manual, wheel
 
 ROOT = wheel.ROOT
 PRODUCT = {str(path.relative_to(ROOT)) for path in (ROOT / "edgeturn").rglob("*.py")}
 OBJECTS = {f"edgeturn/kernel/program/program.{order}.o" for order in ("bpfel", "bpfeb")}
-EXTRAS = {"kernel", "tls", "dtls", "oauth", "dns", "test", "check"}
+KINDS = {"py", "o", "c", "h", "typed", "html", "css", "js", "svg", "yml"}
+EXTRAS = {"kernel", "tls", "dtls", "oauth", "dns", "web", "manual", "test", "check"}
 
 # A machine with one interface, all of it gone with this process.
 _ALONE = """\
@@ -66,10 +67,16 @@ def test_all_of_the_product_is_in_it_and_nothing_else(built: tuple[Path, Path]) 
     for package in built:
         found = {name for name in names(package) if name.startswith("edgeturn/")}
         assert found >= PRODUCT | OBJECTS | {"edgeturn/py.typed"}, package
-        assert {name.rpartition(".")[2] for name in found} == {"py", "o", "c", "h", "typed"}, package
+        assert {name.rpartition(".")[2] for name in found} == KINDS, package
     others = {name.split("/")[0] for name in names(built[1])}
-    assert others == {"edgeturn", f"edgeturn-{__version__}.dist-info"}
+    assert others == {"edgeturn", f"edgeturn-{__version__}.dist-info", f"edgeturn-{__version__}.data"}
     assert not {name.split("/")[0] for name in names(built[0])} & {"tests", ".build", ".venv"}
+
+
+def test_every_manual_page_is_in_it(built: tuple[Path, Path], tmp_path: Path) -> None:
+    made = {f"share/man/man{path.name[-1]}/{path.name}" for path in manual.write(tmp_path)}
+    data = f"edgeturn-{__version__}.data/data/"
+    assert made == {name.removeprefix(data) for name in names(built[1]) if name.startswith(data)}
 
 
 def test_the_firmware_can_be_built_from_the_source_distribution(built: tuple[Path, Path]) -> None:
@@ -112,10 +119,10 @@ def test_it_starts_relays_and_is_checked(from_wheel: Path, open_folder: Path) ->
         assert json.loads(edgeturn.say("status", "--json", "-c", str(file)))["allocations"] == 0
 
 
-def test_without_the_extra_the_kernel_command_says_what_is_missing(from_wheel: Path, tmp_path: Path) -> None:
+def test_without_the_extra_the_kernel_command_says_what_xdp_wants(from_wheel: Path, tmp_path: Path) -> None:
     edgeturn = Installed(from_wheel, tmp_path)
     file = edgeturn.configured(free_port())
-    said = edgeturn.say("kernel", "attach", "-c", str(file), code=1)
+    said = edgeturn.say("kernel", "attach", "--hook", "xdp", "-c", str(file), code=1)
     assert "pip install pyroute2` brings it" in said and len(said.splitlines()) == 1
 
 

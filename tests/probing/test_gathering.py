@@ -70,7 +70,7 @@ def test_the_own_relay_gives_candidates_of_both_families_over_every_transport(re
         assert (read.type, read.host, read.port, read.priority) == tuple(
             each[name] for name in ("type", "address", "port", "priority")
         )
-        assert 0 <= each["milliseconds"] < 12_000
+        assert each["milliseconds"] >= 0
     assert any("relayed IPv4 and IPv6, reached over" in sentence for sentence in answer["verdict"])
     until(lambda: not relay.sessions(), "every allocation is released")
 

@@ -23,7 +23,7 @@ from tests.lab.relay import PASSWORD, USER, Options, running, server
 SECOND = CLIENTS.address(4, 2)
 OUTSIDE = CLIENTS.address(4, 12)
 LOGIN = ("--user", USER, "--password", PASSWORD)
-WITHIN = 30.0
+WITHIN = 60.0
 WITHOUT_DISCOVERY = 3500
 
 

@@ -107,15 +107,16 @@ def test_direct_calls(mapping: str, filtering: str, said: str) -> None:
             "many servers", Picture([STUN_ONLY] * 5),
             "5 servers make gathering slow, and browsers warn of it: two or three do.",
         ),
-        (
-            "a credential of yesterday",
-            Picture([replace(TURN, login=Login(f"{int(time.time()) - 3600}:a", ""))], errors=[IceError("", 401, "")]),
-            "The credential for turn:b ended 60 minutes ago, or this machine's clock is wrong.",
-        ),
     ],
 )  # fmt: skip
 def test_remarks(what: str, picture: Picture, said: str) -> None:
     assert said in verdict.conclude(picture)
+
+
+def test_a_credential_that_has_ended() -> None:
+    ended = replace(TURN, login=Login(f"{int(time.time()) - 3630}:a", ""))
+    said = "The credential for turn:b ended 60 minutes ago, or this machine's clock is wrong."
+    assert said in verdict.conclude(Picture([ended], errors=[IceError("", 401, "")]))
 
 
 def test_nothing_is_said_without_reason() -> None:

@@ -26,7 +26,7 @@ _TYPES = {"string": str, "number": int, "boolean": lambda text: text == "true"}
 def run(text: str) -> dict[str, Any]:
     """Return the variables that a text sets, tables as dicts by key; a list's keys are "1", "2" and so on."""
     words = ["lua5.4", "-e", _DUMP]
-    done = subprocess.run(words, input=text.encode(), capture_output=True, timeout=30, check=True)
+    done = subprocess.run(words, input=text.encode(), capture_output=True, timeout=90, check=True)
     found: dict[str, Any] = {}
     for line in done.stdout.decode().splitlines():
         path, kind, value = line.split("\t")

@@ -428,7 +428,7 @@ def gstreamer(text: str) -> Read:
 
 
 def _output(words: list[str], given: str) -> str:
-    return subprocess.run(words, input=given, capture_output=True, text=True, check=True, timeout=30).stdout
+    return subprocess.run(words, input=given, capture_output=True, text=True, check=True, timeout=90).stdout
 
 
 READERS: dict[str, Callable[[str], Read]] = {

@@ -94,7 +94,7 @@ def test_the_relay_takes_the_awkward_values_too(name: str, settings: Configurati
 def test_go_is_as_gofmt_writes_it(settings: Configuration) -> None:
     text = write(table.find("pion"), settings).text
     try:
-        done = subprocess.run(["gofmt", "-d"], input=text, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(["gofmt", "-d"], input=text, capture_output=True, text=True, timeout=90)
     except FileNotFoundError:
         pytest.skip("there is no gofmt")
     assert (done.stdout, done.stderr) == ("", "")

@@ -6,7 +6,7 @@ from edgeturn.terminal.frame import frame
 from edgeturn.terminal.glyphs import UNICODE, Glyphs
 from edgeturn.terminal.header import Scene
 from edgeturn.terminal.history import History
-from edgeturn.terminal.look import Look
+from edgeturn.terminal.picture import Look
 from edgeturn.terminal.style import plain
 from edgeturn.terminal.view import View
 

@@ -9,7 +9,7 @@ from edgeturn.terminal.glyphs import ASCII, UNICODE, glyphs
 from edgeturn.terminal.header import Scene
 from edgeturn.terminal.history import History
 from edgeturn.terminal.keys import press
-from edgeturn.terminal.look import Look
+from edgeturn.terminal.picture import Look
 from edgeturn.terminal.sparkline import sparkline
 from edgeturn.terminal.style import ansi, plain, width
 from edgeturn.terminal.view import View, rows

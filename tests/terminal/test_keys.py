@@ -3,7 +3,7 @@
 import pytest
 
 from edgeturn.terminal.keys import decode, press
-from edgeturn.terminal.look import Look
+from edgeturn.terminal.picture import Look
 from edgeturn.terminal.view import DETAIL, FILTER, HELP, QUESTION, TABLE, Kick, Order, Quit, View, key_of, rows
 from tests.terminal.model import seen, session, status
 

@@ -19,7 +19,7 @@ from tests.blackbox.relay import ROOT, Relay, until
 from tests.cli.conftest import Call, call
 
 __all__ = ["call"]
-WAIT = 20.0
+WAIT = 40.0
 _TOOL = "from edgeturn.cli import main; main()"
 
 

@@ -59,7 +59,12 @@ class Tokens:
         self._reader.start()
 
     def __enter__(self) -> "Tokens":
-        until(lambda: self.log("ready at") or self._process.poll() is not None, "the line that says ready")
+        try:
+            until(lambda: self.log("ready at") or self._process.poll() is not None, "the line that says ready")
+        except BaseException:
+            self._process.kill()
+            self._process.wait(DEADLINE)
+            raise
         assert self._process.poll() is None, self.lines
         return self
 
@@ -71,14 +76,21 @@ class Tokens:
 
     def reload(self, text: str) -> None:
         """Give it another file and have it read that."""
-        before = len(self.lines)
+        before = len(self._judged())
         self.file.write_text(text)
         self._process.send_signal(signal.SIGHUP)
-        until(lambda: len(self.lines) > before, "a line about the reload")
+        until(lambda: len(self._judged()) > before, "a line about the reload")
+
+    def _judged(self) -> list[str]:
+        return self.log("reloaded:") + self.log("nothing was changed:")
 
     def log(self, *words: str) -> list[str]:
         """Return the log lines with all of some words in them."""
         return [line for line in self.lines if all(word in line for word in words)]
+
+    def logged(self, *words: str) -> str:
+        """Wait for a log line with all of some words in it; return it."""
+        return until(lambda: self.log(*words), f"a log line with {words}, in {self.lines}")[0]
 
     def _read(self) -> None:
         assert self._process.stderr is not None

@@ -4,7 +4,9 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +15,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.options import TOKEN_FORMATS
-from edgeturn.tokens.app import BODY_SIZE, application, fields, routes
-from edgeturn.tokens.door import Door
+from edgeturn.serving.door import Door
+from edgeturn.tokens.endpoint import Refusal
 from edgeturn.tokens.formats import ENDPOINTS
-from edgeturn.tokens.model import Refusal
-from edgeturn.tokens.service import Service
+from edgeturn.tokens.granting import Service
+from edgeturn.tokens.routes import BODY_SIZE, application, fields, routes
+from tests.blackbox import certificates
+from tests.blackbox.relay import HOST
 from tests.tokens.process import ID, KEY, SID, configuration, section
 
 TestClient.__test__ = TestServer.__test__ = False
@@ -30,7 +34,7 @@ TWILIO = f"/2010-04-01/Accounts/{SID}/Tokens.json"
 def ask(dialogue: Callable[[Client], Awaitable[None]], *lines: str, relay: tuple[str, ...] = ()) -> Service:
     """Have a dialogue with the application, whose only key has some options; return its service."""
     text = configuration(section("shop", ID, KEY, *lines), relay=("list ice_uri 'turn:x.example'", *relay))
-    service = Service(Configuration(text, "tokens.conf"))
+    service = Service(Configuration(text, "tokens.conf"), clock=lambda: 100.0)  # so that no budget grows meanwhile
 
     async def talk() -> None:
         async with TestClient(TestServer(application(service))) as client:
@@ -141,34 +145,83 @@ def test_xirsyss_own_script_asks_by_a_form() -> None:
     ask(dialogue)
 
 
-def test_silent_connections_and_too_many_are_ended() -> None:
-    """Two may be there; a third is closed at once, and one that asks nothing soon, the one that asked stays."""
+@contextlib.asynccontextmanager
+async def served(door: Door, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serve behind a door; give the port."""
     settings = Configuration(configuration(section(), relay=("list ice_uri 'turn:x.example'",)), "x")
+    runner = web.AppRunner(application(Service(settings), door.middleware()))
+    await runner.setup()
+    door.open(runner)
+    listener = await asyncio.get_running_loop().create_server(door, HOST, 0, ssl=tls)
+    yield listener.sockets[0].getsockname()[1]
+    listener.close()
+    await runner.cleanup()
 
-    async def dialogue() -> tuple[bytes, bytes, bytes]:
-        door = Door(2, 0.3)
-        runner = web.AppRunner(application(Service(settings), door.middleware()))
-        await runner.setup()
-        door.open(runner)
-        listener = await asyncio.get_running_loop().create_server(door, "127.0.0.1", 0)
-        port = listener.sockets[0].getsockname()[1]
-        asks, silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        asks[1].write(f"GET /turn?key={KEY} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        answer = await asks[0].readuntil(b"\r\n")
-        third = await asyncio.open_connection("127.0.0.1", port)
-        refused = await asyncio.wait_for(third[0].read(), 10)
+
+class Asker:
+    """A connection that asks, or doesn't."""
+
+    async def connect(self, port: int) -> "Asker":
+        self._reader, self._writer = await asyncio.open_connection(HOST, port)
+        return self
+
+    async def asks(self) -> bool:
+        """Ask once, and say whether that was granted."""
+        self._writer.write(f"GET /turn?key={KEY} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 30)
+        await self._reader.readuntil(b"}")
+        return answer.startswith(b"HTTP/1.1 200 OK")
+
+    async def is_ended(self) -> bool:
+        """Wait until the other end closes; say whether nothing came before that."""
         with contextlib.suppress(ConnectionResetError):
-            await asyncio.wait_for(silent[0].read(), 10)
-        asks[1].write(f"GET /turn?key={KEY} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        await asks[0].readuntil(b"\r\n\r\n")
-        again = await asks[0].readuntil(b"HTTP/1.1 200")
-        for each in (asks, silent, third):
-            each[1].close()
-        listener.close()
-        await runner.cleanup()
-        return answer, refused, again[-3:]
+            return await asyncio.wait_for(self._reader.read(), 30) == b""
+        return True
 
-    assert asyncio.run(dialogue()) == (b"HTTP/1.1 200 OK\r\n", b"", b"200")
+    def close(self) -> None:
+        self._writer.close()
+
+
+def test_who_asks_nothing_soon_is_ended_and_who_asked_stays() -> None:
+    async def dialogue() -> None:
+        async with served(Door(2, 1.0)) as port:
+            asking, silent = await Asker().connect(port), await Asker().connect(port)
+            assert await asking.asks() and await silent.is_ended() and await asking.asks()
+            asking.close()
+
+    asyncio.run(dialogue())
+
+
+def test_who_holds_all_connections_keeps_nobody_out() -> None:
+    """Where there are too many, the one gives way that has asked nothing for longest, whether it ever asked or not."""
+
+    async def dialogue() -> None:
+        async with served(Door(3, 60)) as port:
+            held = [await Asker().connect(port) for _ in range(3)]
+            assert [await each.asks() for each in (held[0], held[1], held[0])] == [True, True, True]
+            for gives_way in (2, 1):
+                held.append(await Asker().connect(port))
+                assert await held[-1].asks() and await held[gives_way].is_ended()
+            assert await held[0].asks()
+            for each in held:
+                each.close()
+
+    asyncio.run(dialogue())
+
+
+def test_tls_handshakes_that_never_end_are_bounded(tmp_path: Path) -> None:
+    made = certificates.make(tmp_path).settings()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(str(made["certificate"]), str(made["key"]))
+
+    async def dialogue() -> None:
+        async with served(Door(2, 60), tls) as port:
+            held = [await Asker().connect(port) for _ in range(3)]
+            assert await held[2].is_ended()
+            for each in held:
+                each.close()
+
+    asyncio.run(dialogue())
 
 
 def test_a_stranger_writes_no_log(caplog: pytest.LogCaptureFixture) -> None:

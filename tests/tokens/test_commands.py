@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from edgeturn.relay.configuration import read
+from edgeturn.tokens.endpoint import Proof
 from edgeturn.tokens.keys import Keys, token_hash
-from edgeturn.tokens.model import Proof
 from tests.cli.conftest import Call, call, file
 from tests.tokens.process import ID, KEY
 
@@ -106,4 +106,6 @@ def test_a_place_that_is_taken_is_said(call: Call, file: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         place = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert f"can't listen at {place}" in call("tokens", "--listen", place, "-c", str(file), code=1)
+        assert f"can't listen at {place}: address already in use; name" in call(
+            "tokens", "--listen", place, "-c", str(file), code=1
+        )

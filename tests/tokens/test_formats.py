@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
+from edgeturn.tokens.endpoint import Asked, Endpoint, Minted, Proof, Refusal, Wish
 from edgeturn.tokens.formats import ENDPOINTS
-from edgeturn.tokens.model import Asked, Endpoint, Minted, Proof, Refusal, Wish
 from tests.tokens.process import ID, KEY, SID
 
 STUN = "stun:192.0.2.1:3478"

@@ -5,10 +5,10 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from edgeturn.tokens.app import fields
+from edgeturn.tokens.endpoint import Asked, Endpoint, Refusal
 from edgeturn.tokens.formats import ENDPOINTS
-from edgeturn.tokens.model import Asked, Endpoint, Refusal
-from edgeturn.tokens.service import Service
+from edgeturn.tokens.granting import Service
+from edgeturn.tokens.routes import fields
 from tests.tokens.process import ID, KEY, SID
 from tests.tokens.test_service import service
 

@@ -11,10 +11,11 @@ from edgeturn.command.failure import Wrong
 from edgeturn.protocol.credentials import account_of, time_limited_password
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.uci import ConfigError
+from edgeturn.serving.source import source
 from edgeturn.tokens import forwarded
+from edgeturn.tokens.endpoint import Asked, Endpoint, Refusal
+from edgeturn.tokens.granting import Service
 from edgeturn.tokens.limits import Failures, KeyRates
-from edgeturn.tokens.model import Asked, Endpoint, Refusal
-from edgeturn.tokens.service import Service
 from tests.blackbox.relay import SECRET
 from tests.tokens.process import ID, KEY, configuration, section
 from tests.tokens.test_formats import CLOUDFLARE, row
@@ -191,8 +192,8 @@ def test_who_asks(what: str, peer: str, header: str, expected: str) -> None:
 
 
 def test_a_subscriber_with_ipv6_is_one_source() -> None:
-    assert forwarded.source("2001:db8:0:1::7") == forwarded.source("2001:db8:0:1:ffff::1")
-    assert forwarded.source("192.0.2.7") != forwarded.source("192.0.2.8")
+    assert source("2001:db8:0:1::7") == source("2001:db8:0:1:ffff::1")
+    assert source("192.0.2.7") != source("192.0.2.8")
 
 
 WRONG = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.blackbox.relay import ROOT, Relay, free_port, until
+from tests.blackbox.relay import DEADLINE, ROOT, Relay, free_port, until
 
 TOKEN = "a-token-of-the-tests-0123456789"
 HOST = "127.0.0.1"
@@ -46,12 +46,17 @@ class Page:
         with self.log.open("w") as log:
             argv = [*TOOL, "web", "-c", str(self.relay.file)]
             self.process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
-        self.wait()
+        try:
+            self.wait()
+        except BaseException:
+            self.process.kill()
+            self.process.wait(DEADLINE)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        code = self.process.wait(10)
+        code = self.process.wait(DEADLINE)
         assert code == 0, self.log.read_text()
         assert "Traceback" not in self.log.read_text(), self.log.read_text()
 
@@ -122,13 +127,13 @@ class Page:
 
 def _connection(port: int, source: str, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
     if tls is None:
-        return http.client.HTTPConnection(HOST, port, timeout=10, source_address=(source, 0))
-    return http.client.HTTPSConnection(HOST, port, timeout=10, source_address=(source, 0), context=tls)
+        return http.client.HTTPConnection(HOST, port, timeout=DEADLINE, source_address=(source, 0))
+    return http.client.HTTPSConnection(HOST, port, timeout=DEADLINE, source_address=(source, 0), context=tls)
 
 
 def tool(*words: str, file: Path) -> subprocess.CompletedProcess[str]:
     """Run the tool on a configuration."""
-    return subprocess.run([*TOOL, *words, "-c", str(file)], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    return subprocess.run([*TOOL, *words, "-c", str(file)], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 def processes(words: str) -> list[int]:

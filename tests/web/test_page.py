@@ -18,6 +18,7 @@ from tests.blackbox.relay import until
 from tests.openwrt.luci.browser import DESKTOP, PHONE, Browser
 from tests.web.served import TOKEN, Page
 
+pytestmark = pytest.mark.timeout(300)  # a busy machine needs minutes for what takes seconds
 NARROWEST = (360, 740)
 VIEWS = ("overview", "sessions", "access", "connect", "test")
 ALL = "performance.getEntriesByType('resource').map((each) => new URL(each.name).origin)"

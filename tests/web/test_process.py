@@ -6,15 +6,17 @@ import signal
 import ssl
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edgeturn.cli import web_unit
 from edgeturn.cli.service_unit import Places
 from edgeturn.relay import options
 from edgeturn.relay.configuration import Configuration
-from edgeturn.web import listening, unit, wish
+from edgeturn.web import listening, site, supervision
 from tests.blackbox import certificates
-from tests.blackbox.relay import ROOT, Relay, free_port, until
+from tests.blackbox.relay import DEADLINE, ROOT, Relay, free_port, until
 from tests.tokens.process import ID, KEY, section
 from tests.web.served import HOST, TOKEN, TOOL, Answer, Page, is_alive, processes, tool
 
@@ -25,7 +27,7 @@ def test_who_speaks_http_has_no_rights_and_knows_no_secret(page: Page) -> None:
     status = Path(f"/proc/{page.child()}/status").read_text()
     if os.geteuid() == 0:
         assert "Uid:\t0" not in status and "Groups:\t \n" in status
-        assert "CapEff:\t0000000000000000" in status
+        assert "CapEff:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
     seen = Path(f"/proc/{page.child()}/environ").read_bytes() + Path(f"/proc/{page.child()}/cmdline").read_bytes()
     assert TOKEN.encode() not in seen and b"one-shared-secret" not in seen
 
@@ -56,6 +58,17 @@ def test_another_token_and_keys_of_applications_take_effect_by_themselves(page: 
     assert "minted" in page.log.read_text() and KEY not in page.log.read_text()
 
 
+def test_who_adds_a_user_stays_logged_in(page: Page) -> None:
+    if section() not in page.relay.file.read_text():
+        page.relay.file.write_text(page.relay.file.read_text() + section())
+    key = {"Authorization": f"Bearer {KEY}"}
+    page.becomes(201, lambda: page.post(f"/v1/turn/keys/{ID}/credentials/generate-ice-servers", {"ttl": 600}, **key))
+    wanted, child = _wanted(page), page.child()
+    page.call("user_add", name="grandmother")
+    assert "grandmother" in page.relay.file.read_text() and _wanted(page) == wanted
+    assert "grandmother" not in wanted.tokens and page.child() == child
+
+
 def test_a_wrong_file_changes_nothing(page: Page) -> None:
     child, right = page.child(), page.relay.file.read_text()
     page.relay.file.write_text("nonsense")
@@ -65,7 +78,7 @@ def test_a_wrong_file_changes_nothing(page: Page) -> None:
 
 
 def test_the_token_for_metrics_reads_metrics_only_and_without_a_relay_it_says_so(page: Page) -> None:
-    metrics = {"Authorization": f"Bearer {wish.metrics_token(page.token)}"}
+    metrics = {"Authorization": f"Bearer {site.metrics_token(page.token)}"}
     assert b"\nedgeturn_up 1\n" in page.get("/metrics", **metrics).body
     assert page.get("/api/live", **metrics).status == 401
     page.relay.process.terminate()
@@ -79,7 +92,7 @@ def test_the_token_for_metrics_reads_metrics_only_and_without_a_relay_it_says_so
 def test_taking_web_listen_away_ends_it(page: Page) -> None:
     del page.relay.settings["web_listen"]
     page.relay.configure()
-    assert page.process.wait(10) == 0
+    assert page.process.wait(DEADLINE) == 0
 
 
 def test_tls_with_the_certificate_of_the_relay(tmp_path: Path) -> None:
@@ -117,6 +130,10 @@ def test_run_starts_it_and_it_ends_with_the_relay(tmp_path: Path) -> None:
     finally:
         relay.kill()
         relay.wait(10)
+
+
+def _wanted(page: Page) -> site.Site:
+    return site.of(Configuration(page.relay.file.read_text(), str(page.relay.file)))
 
 
 def _children(process: int) -> list[int]:
@@ -180,9 +197,18 @@ def test_tokens_are_made_kept_and_hidden(tmp_path: Path) -> None:
     assert len(token) == 32 and token in file.read_text()
     assert tool("web", "--link", file=file).stdout == link
     assert token not in tool("config", "show", file=file).stdout + tool("config", "show", "--json", file=file).stdout
-    assert tool("web", "--metrics-token", file=file).stdout.strip() == wish.metrics_token(token)
+    assert tool("web", "--metrics-token", file=file).stdout.strip() == site.metrics_token(token)
     assert token not in tool("web", "--make-token", file=file).stdout
     assert token not in file.read_text()
+
+
+def test_web_public_allows_every_address(tmp_path: Path) -> None:
+    file = tmp_path / "edgeturn.conf"
+    file.write_text("config relay 'main'\n\tlist secret 'x'\n\tlist web_listen '0.0.0.0:8478'\n")
+    refused = tool("web", "--link", file=file)
+    assert refused.returncode == 2 and "config set web_public 1" in refused.stderr
+    file.write_text(file.read_text() + "\toption web_public '1'\n")
+    assert tool("web", "--link", file=file).stdout.startswith("http://0.0.0.0:8478/#token=")
 
 
 def test_who_started_us_is_gone_already(tmp_path: Path) -> None:
@@ -197,11 +223,39 @@ def test_the_unit_is_one_for_systemd(tmp_path: Path) -> None:
     file = tmp_path / "edgeturn.conf"
     file.write_text("config relay 'main'\n\tlist secret 'x'\n\tlist web_listen '127.0.0.1:8478'\n")
     places = Places("/usr/bin/true", "/usr/lib")
-    made = unit.text(Configuration(file.read_text(), str(file)), file, places)
-    (tmp_path / unit.NAME).write_text(made)
+    made = web_unit.text(file, places)
+    (tmp_path / web_unit.NAME).write_text(made)
     (tmp_path / "edgeturn.service").write_text("[Service]\nExecStart=/usr/bin/true\n")
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.NAME)], capture_output=True, text=True, timeout=60
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / web_unit.NAME)],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
-    assert unit.NAME not in done.stderr, done.stderr
+    assert web_unit.NAME not in done.stderr, done.stderr
     assert f"ReadWritePaths={tmp_path}\n" in made and "CAP_SYS_ADMIN" not in made
+
+
+def test_a_file_is_read_when_whoever_saves_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editor empties a file before it writes it: what is wanted in between isn't what anybody wants."""
+    stamps = [[(0, each)] for each in (1, 2, 3, 3, 3, 4, 4)]
+    looks: list[object] = []
+    read_after: list[int] = []
+    same: Any = object()
+
+    def look(site: object) -> list[tuple[int, int]]:
+        looks.append(site)
+        return stamps[len(looks) - 1]
+
+    def read() -> Any:
+        read_after.append(len(looks))
+        return same if len(read_after) == 1 else object()
+
+    monkeypatch.setattr(supervision, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(supervision, "_stamps", look)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            assert supervision._watched(process, same, read) is not same
+        finally:
+            process.kill()
+    assert read_after == [4, 7]

@@ -76,6 +76,7 @@ FOR_TESTS: Programs = (
     ("tmux", "tmux"),
     ("lua5.4", "lua5.4"),
     ("faketime", "faketime"),
+    ("groff", "groff-base"),
     ("prometheus", "prometheus"),
     *PROGRAM,
 )

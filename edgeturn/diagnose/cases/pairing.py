@@ -47,10 +47,14 @@ def _families(evidence: Evidence) -> Finding | None:
         if not here or not there or here & there or hidden:
             continue
         said = {"here": _family(here), "there": _family(there)}
-        told = [f"{side.label}: {len(side.candidates)} candidates, {said['here']} only"]
-        told += [f"the other side: {len(far)} candidates, {said['there']} only"]
+        told = [f"{side.label}: {said['here']} only, {_count(side.candidates)}"]
+        told += [f"the other side: {said['there']} only, {_count(far)}"]
         return _TEXTS.finding("families-dont-meet", evidence, told, CERTAIN, **said)
     return None
+
+
+def _count(listed: list[Candidate]) -> str:
+    return f"{len(listed)} candidate{'s' * (len(listed) != 1)}"
 
 
 def _family(families: set[int]) -> str:

@@ -4,10 +4,11 @@ Rule 1: an ICMP error says why; without one only what else was tried and worked 
 Rule 2: a connection that is cut at its first bytes was cut for what they say.
 """
 
+from edgeturn.capture.connection import Connection
 from edgeturn.capture.packets import host_of
 from edgeturn.diagnose import turns
 from edgeturn.diagnose.case import ALLOCATING, CERTAIN, LIKELY, Case, Finding
-from edgeturn.diagnose.evidence import NO_ANSWER, Connection, Evidence, Exchange, IcmpError, Side
+from edgeturn.diagnose.evidence import NO_ANSWER, Evidence, Exchange, IcmpError, Side
 
 _LISTEN_443 = (
     "On the relay: `edgeturn config add listen_tls 0.0.0.0:443`, with a certificate; `edgeturn check` tests it."

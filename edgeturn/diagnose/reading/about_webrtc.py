@@ -30,7 +30,8 @@ _MOST_ROWS = 2000
 _BEGIN = "PeerConnection ID:"
 _URI = re.compile(r"\b((?:stuns?|turns?):[^\s,\"'\]}]{1,255})")
 _POLICY = re.compile(r"iceTransportPolicy: (\w+)")
-_RAW = re.compile(r"(?m)^(host|srflx|turn-relay)\(IP[46]:(\S+?)/(UDP|TCP)(?:\|IP[46]:(\S+?)/(?:UDP|TCP|TLS))?\)")
+_WHERE = r"IP[46]:([^\s/|]{1,80})"  # bounded, as all below: a log may be one long line
+_RAW = re.compile(rf"(?m)^(host|srflx|turn-relay)\({_WHERE}/(UDP|TCP)(?:\|{_WHERE}/(?:UDP|TCP|TLS))?\)")
 _PLACE = re.compile(
     r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:\s]*|\(redacted\))):(?P<port>\d{1,5})/(?P<transport>\w+)\((?P<kind>\w+)(?:-(?P<by>\w+))?\)"
 )
@@ -38,9 +39,10 @@ _PAIR = re.compile(
     r"(?m)^(succeeded|failed|in-?progress|waiting|frozen|cancelled)\t(true|false)?\t(true|false)?\t([^\t]+)\t([^\t]+)\t.*$"
 )
 _TAB = re.compile(r"(Local|Remote) SDP \((Offer|Answer)\)")
+_RELAYING = rf"{_WHERE}/\w{{1,8}}\|{_WHERE}/(\w{{1,8}})"
 _REMOTE = re.compile(r"(?m)^candidate:.*$")
-_CODE = re.compile(r"IP[46]:(\S+?)/\w+\|IP[46]:(\S+?)/(\w+)\).*stun error code (\d{3})")
-_FAILED = re.compile(r"(?m)^TURN\(relay\(IP[46]:(\S+?)/\w+\|IP[46]:(\S+?)/(\w+)\)\S*\)(?:: )? ?failed")
+_CODE = re.compile(_RELAYING + r"\).{0,500}stun error code (\d{3})")
+_FAILED = re.compile(r"(?m)^TURN\(relay\(" + _RELAYING + r"\)\S*\)(?:: )? ?failed")
 _KINDS = {"host": HOST, "srflx": SRFLX, "turn-relay": RELAY, "serverreflexive": SRFLX, "relay": RELAY}
 
 

@@ -7,11 +7,13 @@ Rule 2: of candidates that come twice the first counts, and no side has more tha
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from edgeturn.diagnose.evidence import RELAY, Candidate, Side
 from edgeturn.diagnose.unreadable import Unreadable
 
 MOST = 500
+MOST_LINES = 50_000
 _MOST_NOTES = 5
 _MOST_DEPTH = 20
 _LINE = re.compile(
@@ -22,7 +24,7 @@ _RELATED = re.compile(r"raddr (\S{1,255}) rport (\d{1,5})")
 _END = re.compile(r"end-of-candidates|\"candidate\"\s*:\s*(\"\"|null)")
 _QUERY = re.compile(r"transport=(udp|tcp)")
 # Lines of SDP or of JSON around candidates, which say nothing about them.
-_AROUND = re.compile(r"^\s*(#.*|[\[\]{},]*|[a-z]=.*)\s*$")
+_AROUND = re.compile(r"#.*|[\[\]{},]*|[a-z]=.*")
 
 
 def recognises(data: bytes) -> bool:
@@ -82,15 +84,17 @@ def merged(candidates: list[Candidate]) -> list[Candidate]:
 def read(name: str, data: bytes) -> list[Side]:
     """Return the side whose candidates these are."""
     text = data.decode(errors="replace")
-    documents = list(_documents(text))
+    documents = list(islice(_documents(text), MOST_LINES + 1))
     side = Side(f"{name} (a list of ICE candidates)", "candidates")
     found: list[Candidate] = []
-    for line, part in documents:
+    for line, part in documents[:MOST_LINES]:
         candidate = parse(part)
         if candidate is not None:
             found.append(candidate)
-        elif not _END.search(part) and not _AROUND.match(part):
+        elif not _END.search(part) and not _AROUND.fullmatch(part.strip()):
             _note(side, line, part)
+    if len(documents) > MOST_LINES:
+        side.notes.append(f"this is very long: only its first {MOST_LINES} lines count.")
     side.candidates = merged(found)
     side.gathered_all = True if _END.search(text) else None
     if not side.candidates and not side.gathered_all:

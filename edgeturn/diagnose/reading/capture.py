@@ -8,9 +8,10 @@ Rule 2: where edgeturn's own capture says why a request was refused, that is the
 import re
 
 from edgeturn.capture.blocks import NoCapture, is_capture
+from edgeturn.capture.connection import Connection
 from edgeturn.capture.packets import FIRST_PIECE, ICMP, LATER_PIECE, TCP, UDP, Packet, host_of, packets
 from edgeturn.capture.streams import Streams
-from edgeturn.diagnose.evidence import Connection, Event, IcmpError, Pieces, Side
+from edgeturn.diagnose.evidence import Event, IcmpError, Pieces, Side
 from edgeturn.diagnose.reading.dialogue import Dialogue
 from edgeturn.diagnose.reading.messages import clean
 from edgeturn.diagnose.reading.sides import MOST_SIDES, sides

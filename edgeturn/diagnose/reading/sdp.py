@@ -11,8 +11,9 @@ from edgeturn.diagnose.evidence import Candidate, Description, Side
 from edgeturn.diagnose.reading import candidates
 from edgeturn.diagnose.unreadable import Unreadable
 
-_BEGIN = re.compile(r"(?m)^\s*v=0\s*$")
-_SIGN = re.compile(r"(?m)^\s*a=(ice-ufrag|fingerprint|setup|mid|group):")
+# Blanks of one line only: \s goes on over line ends, and what is all line ends would be read again from each of them.
+_BEGIN = re.compile(r"(?m)^[ \t]*v=0[ \t]*$")
+_SIGN = re.compile(r"(?m)^[ \t]*a=(ice-ufrag|fingerprint|setup|mid|group):")
 _LINE = re.compile(r"^[a-z]=.*$")
 KINDS = ("offer", "answer", "pranswer", "rollback")
 _MOST_DESCRIPTIONS = 8
@@ -43,7 +44,7 @@ def read(name: str, data: bytes) -> list[Side]:
 
 def describe(sdp: str, kind: str, local: bool, at: float = 0.0) -> tuple[Description, list[Candidate]]:
     """Return what a description says about connecting, and its candidates."""
-    lines = [line.strip() for line in plain(sdp).splitlines()]
+    lines = [line.strip() for line in plain(sdp).splitlines()[: candidates.MOST_LINES]]
     found = candidates.merged(
         [each for line in lines if line.startswith("a=candidate:") and (each := candidates.parse(line, at=at))]
     )

@@ -82,7 +82,7 @@ def _side(name: str, source: str, end: _End) -> Side:
         for peer, checks in way.checks.items():
             _add_relayed(side, way, peer, checks)
     side.exchanges.sort(key=lambda exchange: exchange.at)
-    _unique(side.candidates, _candidates(side, end))
+    _unique(side.candidates, _candidates(side))
     return side
 
 
@@ -92,7 +92,7 @@ def _unique(found: list[Candidate], more: Iterable[Candidate]) -> None:
             found.append(candidate)
 
 
-def _candidates(side: Side, end: _End) -> Iterable[Candidate]:
+def _candidates(side: Side) -> Iterable[Candidate]:
     """Yield what the exchanges gave the client as candidates."""
     for exchange in side.exchanges:
         via = exchange.transport

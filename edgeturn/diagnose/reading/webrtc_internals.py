@@ -18,6 +18,7 @@ from edgeturn.diagnose.unreadable import Unreadable
 _MOST_CONNECTIONS = 64
 _URI = re.compile(r"\b((?:stuns?|turns?):[^\s,\"'\]}]{1,255})")
 _POLICY = re.compile(r"iceTransportPolicy\"?:\s*\"?(\w+)")
+_NEXT = re.compile(r", \w+: ")
 _STATISTICS = ("candidate-pair", "local-candidate", "remote-candidate", "transport", "inbound-rtp", "outbound-rtp")
 
 
@@ -71,8 +72,8 @@ def _field(value: str, name: str) -> str:
     try:
         document = json.loads(value, strict=False)
     except (ValueError, RecursionError):
-        found = re.search(rf"\b{name}: (.*?)(?:, \w+: |$)", value)
-        return found[1].strip() if found else ""
+        found = re.search(rf"\b{name}: ", value)
+        return _NEXT.split(value[found.end() :], maxsplit=1)[0].strip() if found else ""
     return str(document.get(name, "")) if isinstance(document, dict) else ""
 
 

@@ -4,7 +4,7 @@ The key's id is KEY_ID, and the key a Bearer token. The newer answer has two ser
 older one is one object. `customIdentifier` says whom a credential is for.
 """
 
-from edgeturn.tokens.model import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, bearer, seconds, user
+from edgeturn.tokens.endpoint import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, bearer, seconds, user
 
 _PATH = "/v1/turn/keys/{id}/credentials/"
 

@@ -3,7 +3,7 @@
 The key is the access token: a home server that hands this request on adds it. `user_id` says whom it is for.
 """
 
-from edgeturn.tokens.model import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, bearer, user
+from edgeturn.tokens.endpoint import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, bearer, user
 
 # HTTP status -> errcode of the specification.
 _CODES = {401: "M_UNKNOWN_TOKEN", 403: "M_FORBIDDEN", 404: "M_UNRECOGNIZED", 405: "M_UNRECOGNIZED"}

@@ -3,7 +3,7 @@
 The key is better sent as a Bearer token: an address with it may come into the log of a proxy.
 """
 
-from edgeturn.tokens.model import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, bearer, seconds, user
+from edgeturn.tokens.endpoint import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, bearer, seconds, user
 
 
 def _proof(asked: Asked) -> Proof | None:

@@ -7,7 +7,7 @@ dates are RFC 2822 with +0000. Each server stands by itself, with `url` and `url
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from edgeturn.tokens.model import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, basic, seconds
+from edgeturn.tokens.endpoint import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, basic, seconds
 
 _PREFIXES = ("AC", "SK")
 # HTTP status -> code of Twilio's error table.

@@ -5,7 +5,7 @@ The ident is the key's name or id. Version 3 answers {"v": …, "s": "ok"}: one 
 among its fields. The body is JSON or a form, as Xirsys's own clients send either.
 """
 
-from edgeturn.tokens.model import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, basic, seconds
+from edgeturn.tokens.endpoint import Asked, Document, Endpoint, Minted, Proof, Refusal, Wish, basic, seconds
 
 
 def _wish(asked: Asked) -> Wish:

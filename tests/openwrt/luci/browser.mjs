@@ -7,8 +7,8 @@ import { createInterface } from "node:readline";
 
 const [modules, executablePath] = process.argv.slice(2);
 const { chromium } = createRequire(`${modules}/`)("playwright-core");
-const browser = await chromium.launch({ executablePath, headless: true, args: ["--no-sandbox", "--disable-gpu"] });
-const WITHIN = { timeout: 30000 };
+const WITHIN = { timeout: 60000 };
+const browser = await chromium.launch({ executablePath, headless: true, args: ["--no-sandbox", "--disable-gpu"], ...WITHIN });
 
 let page;
 const complaints = [];
@@ -21,7 +21,7 @@ const methods = {
     page = await context.newPage();
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(String(error)));
-    await page.goto(url);
+    await page.goto(url, WITHIN);
     await page.waitForSelector("body[data-ready]", WITHIN);
   },
   click: ({ selector }) => page.click(selector, WITHIN),
@@ -30,7 +30,7 @@ const methods = {
   wait: ({ selector }) => page.waitForSelector(selector, WITHIN).then(() => null),
   text: ({ selector }) => page.innerText(selector, WITHIN),
   evaluate: ({ script }) => page.evaluate(script),
-  shot: ({ file }) => page.screenshot({ path: file, fullPage: true }).then(() => null),
+  shot: ({ file }) => page.screenshot({ path: file, fullPage: true, ...WITHIN }).then(() => null),
   complaints: () => complaints.splice(0),
 };
 

@@ -23,7 +23,7 @@ class Browser:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._process.communicate(timeout=15)
+            self._process.communicate(timeout=60)
         finally:
             self._process.kill()
             self._process.wait()

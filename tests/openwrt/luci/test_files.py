@@ -33,14 +33,14 @@ def read(file: Path) -> Any:
 
 def listed() -> dict[str, dict[str, object]]:
     """Return what the plugin lists."""
-    done = subprocess.run([str(PLUGIN), "list"], capture_output=True, check=True, timeout=10)
+    done = subprocess.run([str(PLUGIN), "list"], capture_output=True, check=True, timeout=60)
     found: dict[str, dict[str, object]] = json.loads(done.stdout)
     return found
 
 
 def test_the_plugin_is_for_the_shell_of_a_router() -> None:
-    subprocess.run([program("shellcheck"), "-s", "dash", str(PLUGIN)], check=True, timeout=20)
-    done = subprocess.run([program("busybox"), "sh", str(PLUGIN), "list"], capture_output=True, check=True, timeout=20)
+    subprocess.run([program("shellcheck"), "-s", "dash", str(PLUGIN)], check=True, timeout=60)
+    done = subprocess.run([program("busybox"), "sh", str(PLUGIN), "list"], capture_output=True, check=True, timeout=60)
     assert json.loads(done.stdout) == listed()
 
 
@@ -104,7 +104,7 @@ def test_scripts_are_javascript(file: Path, tmp_path: Path) -> None:
     """LuCI runs a file as the body of a function, so that `return` stands at its end."""
     whole = tmp_path / "whole.js"
     whole.write_text(f"(function() {{\n{file.read_text()}\n}});\n")
-    subprocess.run([program("node"), "--check", str(whole)], check=True, timeout=20)
+    subprocess.run([program("node"), "--check", str(whole)], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
@@ -139,7 +139,7 @@ def test_the_settings_have_every_option_once() -> None:
 
 
 def test_the_template_is_gettext() -> None:
-    subprocess.run([program("msgfmt"), "--check-format", "-o", os.devnull, str(luci.TEMPLATE)], check=True, timeout=20)
+    subprocess.run([program("msgfmt"), "--check-format", "-o", os.devnull, str(luci.TEMPLATE)], check=True, timeout=60)
 
 
 def test_the_makefile() -> None:

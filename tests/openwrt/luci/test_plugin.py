@@ -77,7 +77,7 @@ def test_list_is_what_the_command_serves(rpcd: Rpcd) -> None:
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_every_tool_lists_the_same(rpcd: Rpcd) -> None:
     edgeturn = rpcd.environment["PATH"].split(":")[0] + "/edgeturn"
-    listed = subprocess.run([edgeturn, "rpcd", "list"], capture_output=True, check=True, timeout=20).stdout
+    listed = subprocess.run([edgeturn, "rpcd", "list"], capture_output=True, check=True, timeout=60).stdout
     assert json.loads(listed) == rpcd.listed
 
 

@@ -19,8 +19,15 @@ return view.extend({
 		return Promise.all([ calls.users(), calls.secrets() ]).catch((error) => ({ error: error.message }));
 	},
 
+	/* Only the lists: what somebody types meanwhile stays, and so does a credential that was minted. */
 	refresh() {
-		return this.load().then((found) => words.show(this.shown, this.page(found)));
+		return this.load().then((found) => {
+			if (found.error)
+				return words.show(this.shown, this.page(found));
+
+			words.show(this.listed.users, this.users(found[0]));
+			words.show(this.listed.secrets, this.secrets(found[1]));
+		});
 	},
 
 	/* A running relay has taken the change already, or says why not. */
@@ -31,11 +38,15 @@ return view.extend({
 	},
 
 	addUser() {
-		const name = document.getElementById('edgeturn-user').value;
-		const password = document.getElementById('edgeturn-password').value;
+		const fields = [ 'edgeturn-user', 'edgeturn-password' ].map((id) => document.getElementById(id));
+		const [ name, password ] = fields.map((field) => field.value);
 
 		return calls.user_add(name, password || undefined)
-			.then((answer) => this.changed(_('The user %s can log in with the password %s').format(name, answer.password || password), answer))
+			.then((answer) => {
+				fields.forEach((field) => { field.value = ''; });
+
+				return this.changed(_('The user %s can log in with the password %s').format(name, answer.password || password), answer);
+			})
 			.catch(words.complain);
 	},
 
@@ -97,12 +108,7 @@ return view.extend({
 		const remove = (name) => words.button('remove', _('Remove'), ui.createHandlerFn(this, 'removeUser', name));
 		const rows = found.users.map((user) => [ user.name, user.kept == 'keys' ? _('keys') : _('password'), remove(user.name) ]);
 
-		return words.section(_('Users'), [
-			words.table([ _('Name'), _('Kept as'), _('Action') ], rows, _('No user.')),
-			words.field(_('Name'), input('edgeturn-user')),
-			words.field(_('Password'), input('edgeturn-password'), _('Empty makes a random one.')),
-			this.actions([ words.button('add', _('Add user'), ui.createHandlerFn(this, 'addUser')) ])
-		]);
+		return words.table([ _('Name'), _('Kept as'), _('Action') ], rows, _('No user.'));
 	},
 
 	secrets(found) {
@@ -115,9 +121,24 @@ return view.extend({
 			])
 		]);
 
+		return words.table([ _('Fingerprint'), _('Use'), _('Action') ], rows, _('No secret.'));
+	},
+
+	accounts() {
+		return words.section(_('Users'), [
+			this.listed.users,
+			words.field(_('Name'), input('edgeturn-user')),
+			words.field(_('Password'), input('edgeturn-password'), _('Empty makes a random one.')),
+			this.actions([ words.button('add', _('Add user'), ui.createHandlerFn(this, 'addUser')) ])
+		]);
+	},
+
+	shared() {
+		const act = (kind, title, handler) => words.button(kind, title, ui.createHandlerFn(this, handler));
+
 		return words.section(_('Shared secrets'), [
 			E('p', {}, [ _('Credentials that end by themselves are minted with the first secret, here or by an application that knows it.') ]),
-			words.table([ _('Fingerprint'), _('Use'), _('Action') ], rows, _('No secret.')),
+			this.listed.secrets,
 			this.actions([ act('action', _('Rotate'), 'rotateSecret'), ' ', act('add', _('Add secret'), 'addSecret') ])
 		]);
 	},
@@ -139,7 +160,9 @@ return view.extend({
 		if (found.error)
 			return [ words.warning(found.error) ];
 
-		return [ this.users(found[0]), this.secrets(found[1]), this.credential() ];
+		this.listed = { users: E('div', {}, [ this.users(found[0]) ]), secrets: E('div', {}, [ this.secrets(found[1]) ]) };
+
+		return [ this.accounts(), this.shared(), this.credential() ];
 	},
 
 	render(found) {

@@ -5,7 +5,7 @@ import pytest
 from edgeturn.terminal import amounts
 from edgeturn.terminal.document import document
 from edgeturn.terminal.history import SAMPLES
-from edgeturn.terminal.look import Look, Rates, picture
+from edgeturn.terminal.picture import Look, Rates, picture
 from tests.terminal.model import counters, seen, session, status
 
 

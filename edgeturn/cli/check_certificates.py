@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeturn.cli import addresses
-from edgeturn.cli.steps import FAILED, PASSED, Result
+from edgeturn.cli.check_steps import FAILED, PASSED, Result
 from edgeturn.probing.server import Server, Trust
 from edgeturn.probing.way import tls_context
 from edgeturn.protocol import address

@@ -1,4 +1,4 @@
-"""The process that speaks HTTP: `python -m edgeturn.web.serve SOCKET`, started by edgeturn/web/supervision.py.
+"""The process that speaks HTTP: `python -m edgeturn.web.process SOCKET`, started by edgeturn/web/supervision.py.
 
 Rule 1: what needs rights (the certificate's key, modules in root's home) is read first; then it becomes nobody.
 Rule 2: it ends with its parent: the socket pair closes.
@@ -19,14 +19,18 @@ from typing import Any
 
 from aiohttp import web
 
+from edgeturn import seam
 from edgeturn.relay import passwd
+from edgeturn.serving.door import Door
 from edgeturn.web.asking import Asking
-from edgeturn.web.connections import ASKS_WITHIN, Doorkeeper
 from edgeturn.web.server import Server
-from edgeturn.web.wish import Wish
+from edgeturn.web.site import Site
 
 TLS = ssl.SSLContext | None
 _NOBODY = "nobody"
+_PR_SET_NO_NEW_PRIVS = 38
+_MOST = 48  # connections
+_ASKS_WITHIN = 8.0  # seconds until a connection has asked something, its TLS handshake included
 _IDLE = 15.0
 _ENDS_WITHIN = 2.0
 _LONGEST_ORDER = 1 << 20
@@ -34,14 +38,12 @@ _LONGEST_ORDER = 1 << 20
 
 async def _serve(server: Server, application: web.Application, sockets: list[socket.socket], tls: TLS) -> None:
     await server.asking.start()
-    runner, doorkeeper = web.AppRunner(application, access_log=None, keepalive_timeout=_IDLE), Doorkeeper()
-    application.middlewares.append(doorkeeper.hear)
+    runner, door = web.AppRunner(application, access_log=None, keepalive_timeout=_IDLE), Door(_MOST, _ASKS_WITHIN)
+    application.middlewares.append(door.middleware())
     await runner.setup()
-    doorkeeper.open(runner)
-    loop, wait = asyncio.get_running_loop(), ASKS_WITHIN if tls else None
-    listeners = [
-        await loop.create_server(doorkeeper, sock=each, ssl=tls, ssl_handshake_timeout=wait) for each in sockets
-    ]
+    door.open(runner)
+    loop, wait = asyncio.get_running_loop(), _ASKS_WITHIN if tls else None
+    listeners = [await loop.create_server(door, sock=each, ssl=tls, ssl_handshake_timeout=wait) for each in sockets]
     sampling = asyncio.create_task(server.sample())
     await _end(server.asking)
     sampling.cancel()
@@ -61,11 +63,11 @@ async def _end(asking: Asking) -> None:
     waiting.cancel()
 
 
-def _tls(wish: Wish) -> TLS:
-    if not wish.certificate:
+def _tls(site: Site) -> TLS:
+    if not site.certificate:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(wish.certificate, wish.key)
+    context.load_cert_chain(site.certificate, site.key)
     return context
 
 
@@ -76,6 +78,7 @@ def _become_nobody(name: str) -> None:
     found = passwd.find_user(name or _NOBODY)
     if found is None:
         raise OSError(f"there is no user '{name or _NOBODY}' to become")
+    seam.call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.setgroups([])
     os.setgid(found[1])
     os.setuid(found[0])
@@ -92,12 +95,12 @@ def main() -> None:
         order = json.loads(lines.readline(_LONGEST_ORDER))
     files = order.pop("sockets")
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in order.items()}
-    wish = Wish(**values)
-    tls = _tls(wish)
+    site = Site(**values)
+    tls = _tls(site)
     sockets = [socket.socket(fileno=each) for each in files]
-    server = Server(wish, Asking(parent))
+    server = Server(site, Asking(parent))
     application = server.application()  # which reads files and modules
-    _become_nobody(wish.user)
+    _become_nobody(site.user)
     asyncio.run(_serve(server, application, sockets, tls))
 
 

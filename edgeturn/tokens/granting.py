@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 
 from edgeturn.command import ice
 from edgeturn.relay.configuration import Configuration
-from edgeturn.tokens import forwarded
+from edgeturn.serving.source import source
+from edgeturn.tokens.endpoint import Asked, Endpoint, Minted, Refusal, Wish
 from edgeturn.tokens.keys import Key, Keys
 from edgeturn.tokens.limits import Failures, KeyRates
-from edgeturn.tokens.model import Asked, Endpoint, Minted, Refusal, Wish
 
 LOG = logging.getLogger("edgeturn.tokens")
 _STATUSES = ("401", "403", "429", "503")  # those that are counted from 0 on
@@ -96,7 +96,7 @@ class Service:
         proof = endpoint.proof(asked)
         key = None if proof is None else self.keys.find(proof)
         if key is None:
-            wait = self._failures.take(forwarded.source(client), self._clock())
+            wait = self._failures.take(source(client), self._clock())
             if wait:
                 raise Refusal(429, "too many requests without a valid key", wait)
             raise Refusal(401, "there is no valid key in the request" if proof is None else "the key isn't valid")
@@ -131,7 +131,7 @@ def log_to_stderr() -> None:
 
 
 def _bounded(key: Key, wanted: int | None, says_ttl: bool) -> int:
-    """Return how long a credential lasts; see the rule of edgeturn/tokens/model.py."""
+    """Return how long a credential lasts; see the rule of edgeturn/tokens/endpoint.py."""
     if wanted is None:
         return key.ttl
     if wanted > key.max_ttl and not says_ttl:

@@ -1,6 +1,6 @@
 """What the page is to be, as a configuration says: where, with which token and certificate, and who may name it.
 
-Rule 1: whatever changes it, a renewed certificate too, gives another wish, and that another process.
+Rule 1: whatever changes it, a renewed certificate too, gives another Site, and that another process.
 Rule 2: a process is told the token's hash and not the token.
 """
 
@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgeturn.cli.failure import Failure, Wrong
 from edgeturn.command import place
+from edgeturn.command.failure import Failure, Wrong
 from edgeturn.protocol import address
+from edgeturn.relay import options, uci
 from edgeturn.relay.configuration import Configuration
 from edgeturn.web import listening
 
@@ -28,7 +29,7 @@ class Off(Failure):
 
 
 @dataclass(frozen=True)
-class Wish:
+class Site:
     """What a process is started for."""
 
     file: str
@@ -40,7 +41,7 @@ class Wish:
     key: str
     made_at: tuple[int, ...]  # times of change of what is read beside the configuration
     user: str
-    tokens: str  # the configuration, where it has keys of applications: they are minted for by who speaks HTTP
+    tokens: str  # the configuration but its users, where it has keys of applications: who speaks HTTP mints for them
 
     @property
     def scheme(self) -> str:
@@ -52,11 +53,11 @@ class Wish:
         return json.dumps(asdict(self))
 
 
-def of(settings: Configuration, named: tuple[str, ...] = (), public: bool = False) -> Wish:
+def of(settings: Configuration, named: tuple[str, ...] = (), public: bool = False) -> Site:
     """Return what a configuration wants; named and public: what the command line says besides."""
     certificate, key = _certificate(settings)
     token = _token(settings)
-    return Wish(
+    return Site(
         file=settings.file,
         places=tuple(_places(settings, named, public or bool(settings.values["web_public"]))),
         token_hash=hash_of(token),
@@ -66,8 +67,17 @@ def of(settings: Configuration, named: tuple[str, ...] = (), public: bool = Fals
         key=key,
         made_at=tuple(os.stat(each).st_mtime_ns if os.path.exists(each) else 0 for each in (certificate, key) if each),
         user=settings.text("user"),
-        tokens=place.read_text(settings.file) if getattr(settings, "api_keys", None) else "",
+        tokens=_without_users(place.read_text(settings.file)) if getattr(settings, "api_keys", None) else "",
     )
+
+
+def _without_users(text: str) -> str:
+    """Return a configuration that mints all the same: a password is none of the page's business, and a user who is
+    added or removed there is no reason for another process, which would log everybody out.
+    """
+    lines = text.split("\n")
+    kept = (each for each in uci.parse(text, "") if each.kind != "user")
+    return "".join(line + "\n" for each in kept for line in lines[each.line - 1 : each.end])
 
 
 def hash_of(token: str) -> str:
@@ -80,9 +90,9 @@ def metrics_token(token: str) -> str:
     return hmac.new(token.encode(), b"edgeturn metrics", hashlib.sha256).hexdigest()[:32]
 
 
-def links(wish: Wish, token: str = "") -> list[str]:
+def links(site: Site, token: str = "") -> list[str]:
     """Return the addresses of the page, with the token if it's given."""
-    return [f"{wish.scheme}://{each}/" + (f"#token={token}" if token else "") for each in wish.places]
+    return [f"{site.scheme}://{each}/" + (f"#token={token}" if token else "") for each in site.places]
 
 
 def _token(settings: Configuration) -> str:
@@ -96,7 +106,7 @@ def _token(settings: Configuration) -> str:
 
 def _places(settings: Configuration, named: tuple[str, ...], public: bool) -> Iterator[str]:
     """Return where to listen; a person is told where that may be if it's nowhere or not there."""
-    wanted = [_parsed(each, settings) for each in named] or settings.items("web_listen")
+    wanted = [_parsed(each) for each in named] or settings.items("web_listen")
     suggested = listening.suggestions()[0]
     if not wanted:
         raise Off(
@@ -114,9 +124,7 @@ def _places(settings: Configuration, named: tuple[str, ...], public: bool) -> It
         yield address.format(each)
 
 
-def _parsed(text: str, settings: Configuration) -> bytes:
-    from edgeturn.relay import options
-
+def _parsed(text: str) -> bytes:
     try:
         return options.place(options.WEB_PORT)(text)
     except ValueError as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeturn.cli import place
-from edgeturn.cli.steps import FAILED, PASSED, Result
+from edgeturn.cli.check_steps import FAILED, PASSED, Result
 from edgeturn.command.addresses import known
 from edgeturn.command.report import external_text
 from edgeturn.relay.configuration import Configuration

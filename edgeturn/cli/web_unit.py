@@ -11,7 +11,6 @@ from pathlib import Path
 from edgeturn.cli import service_machine, service_unit
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.service_unit import SANDBOX, Places
-from edgeturn.relay.configuration import Configuration
 
 NAME = "edgeturn-web.service"
 _RIGHTS = "CAP_SETUID CAP_SETGID CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER CAP_NET_BIND_SERVICE"
@@ -19,15 +18,15 @@ _TASKS = "64"  # both processes with their threads
 _NEEDLESS = ("TasksMax", "ProcSubset", "ProtectProc")
 
 
-def text(settings: Configuration, file: Path, places: Places | None = None) -> str:
-    """Return the unit for a configuration; Failure where a service must not run what is there."""
+def text(file: Path, places: Places | None = None) -> str:
+    """Return the unit for a configuration file; Failure where a service must not run what is there."""
     where = places or Places()
     service_machine.check_places(where)
     if any(each in str(file) for each in "\n%\"\\' "):
         raise Failure(f"the unit of a service can't name {str(file)!r}: choose a path without spaces and quotes.")
     parts = (
         ("Unit", tuple(_unit())),
-        ("Service", tuple(_service(settings, file, where))),
+        ("Service", tuple(_service(file, where))),
         ("Install", (("WantedBy", "multi-user.target"),)),
     )
     lines = (f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in rows) for name, rows in parts)
@@ -40,7 +39,7 @@ def _unit() -> Iterator[tuple[str, str]]:
     yield "After", service_unit.NAME
 
 
-def _service(settings: Configuration, file: Path, where: Places) -> Iterator[tuple[str, str]]:
+def _service(file: Path, where: Places) -> Iterator[tuple[str, str]]:
     yield "Type", "exec"
     yield "ExecStart", f"{where.python} -P -m edgeturn web -c {file}"
     yield "Environment", f"PYTHONPATH={where.package}"

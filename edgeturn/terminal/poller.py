@@ -15,7 +15,7 @@ from typing import Any
 from edgeturn.command import control
 from edgeturn.command.failure import Failure
 from edgeturn.relay.configuration import Configuration
-from edgeturn.terminal.look import Look
+from edgeturn.terminal.picture import Look
 from edgeturn.terminal.view import Kick
 
 _TIMES = 10
@@ -94,7 +94,7 @@ def end(settings: Configuration, order: Kick) -> Ended:
     return Ended(f"Ended {order.words}." if order.user is None else f"Ended {order.words}: {count}.")
 
 
-class Asking:
+class Poller:
     """A thread that does one thing after the other and says when something is there."""
 
     def __init__(self, settings: Configuration, looking: Looking, wake: Callable[[], None]) -> None:

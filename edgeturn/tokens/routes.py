@@ -15,9 +15,9 @@ from aiohttp import hdrs, web
 
 from edgeturn.relay.configuration import Configuration
 from edgeturn.tokens import forwarded
+from edgeturn.tokens.endpoint import Asked, Document, Endpoint, Refusal
 from edgeturn.tokens.formats import ENDPOINTS
-from edgeturn.tokens.model import Asked, Document, Endpoint, Refusal
-from edgeturn.tokens.service import LOG, Service
+from edgeturn.tokens.granting import LOG, Service
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Middleware  # new in 3.9, and Debian 12 has 3.8

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edgeturn.cli.advice import Advice
+from edgeturn.cli.check_advice import Advice
 from edgeturn.cli.failure import Failure, Wrong
 from edgeturn.cli.output import print_json, wrapped
 from edgeturn.probing import echo, plot, report

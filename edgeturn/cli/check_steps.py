@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edgeturn.cli import advice
-from edgeturn.cli.advice import Advice
+from edgeturn.cli import check_advice
+from edgeturn.cli.check_advice import Advice
 from edgeturn.command.ice import Login
 from edgeturn.probing.client import Client, Refused
 from edgeturn.probing.fault import FAULTS, happened
@@ -68,7 +68,7 @@ class Probe:
     """All steps at one address of a server."""
 
     def __init__(self, server: Server, login: Login | None, relays: bool, advise: Advice, report: Report) -> None:
-        """Take the server, a login, whether it is to relay, what gives advice, and who is told."""
+        """Take the server, a login, whether it is to relay, what gives check_advice, and who is told."""
         self.server = server
         self.login = login
         self._relays = relays
@@ -131,7 +131,7 @@ class Probe:
         finally:
             client.close()
         if code != 401:
-            raise Refused(code) if code else Broken(advice.GRANTED)
+            raise Refused(code) if code else Broken(check_advice.GRANTED)
         return "Allocate without credentials is refused (401)"
 
     def _wrong_password(self) -> str:
@@ -145,7 +145,7 @@ class Probe:
             return "refused (401)"
         finally:
             client.close()
-        raise Broken(advice.GRANTED)
+        raise Broken(check_advice.GRANTED)
 
     def _older_algorithm(self) -> str:
         client = self.client(algorithm=MD5)
@@ -233,7 +233,7 @@ class Relaying:
             received = client.receive(_PATIENCE)
             if received is not None:
                 return _compare(received.data == data, f"{len(data)} bytes there and back by Send and Data indications")
-        raise Broken(advice.LOST)
+        raise Broken(check_advice.LOST)
 
     def _channel(self) -> str:
         client, peer, data = self._connected(), self._peer, _payload()
@@ -245,7 +245,7 @@ class Relaying:
             received = client.receive(_PATIENCE)
             if received is not None and received.channel == _CHANNEL:
                 return _compare(received.data == data, f"{len(data)} bytes there and back by channel {_CHANNEL:#06x}")
-        raise Broken(advice.LOST)
+        raise Broken(check_advice.LOST)
 
     def _relay_to_relay(self) -> str:
         other = self._second()
@@ -260,7 +260,7 @@ class Relaying:
                     return f"{address.format(self._relayed)} and {address.format(other.address)} reach each other"
         finally:
             other.close()
-        raise Broken(advice.LOST)
+        raise Broken(check_advice.LOST)
 
     def _release(self) -> str:
         client = self._connected()
@@ -271,7 +271,7 @@ class Relaying:
             except Refused as refused:
                 return f"Refresh with lifetime 0 ends the allocation ({refused.code})"
             time.sleep(_PATIENCE)  # some servers take a second
-        raise Broken(advice.GRANTED)
+        raise Broken(check_advice.GRANTED)
 
     def _to_peer(self, peer: Peer, data: bytes, send: Callable[[], None]) -> None:
         """Send until the peer has it; Broken where it doesn't get it from the relayed address."""
@@ -280,9 +280,9 @@ class Relaying:
             source = wait_for(peer, data, _PATIENCE)
             if source is not None:
                 if source != self._relayed:
-                    raise Broken(advice.WRONG_PEER)
+                    raise Broken(check_advice.WRONG_PEER)
                 return
-        raise Broken(advice.LOST)
+        raise Broken(check_advice.LOST)
 
     def _second(self) -> RelayedPeer:
         """Return a second client with an allocation, where the user may have one."""
@@ -293,7 +293,7 @@ class Relaying:
                 raise
             raise Skipped("this user's quota leaves no second allocation (486)") from None
         if second.address in (self._relayed, getattr(self._peer, "address", b"")):
-            raise Broken(advice.SHARED)
+            raise Broken(check_advice.SHARED)
         return second
 
     def _connected(self) -> Client:
@@ -303,7 +303,7 @@ class Relaying:
 
 def _compare(same: bool, detail: str) -> str:
     if not same:
-        raise Broken(advice.ALTERED)
+        raise Broken(check_advice.ALTERED)
     return detail
 
 

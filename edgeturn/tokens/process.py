@@ -21,13 +21,14 @@ from edgeturn.command.failure import Failure, Wrong
 from edgeturn.probing import uri
 from edgeturn.protocol import address
 from edgeturn.relay.configuration import Configuration
-from edgeturn.tokens.app import application
-from edgeturn.tokens.door import Door
-from edgeturn.tokens.service import LOG, Service, log_to_stderr
+from edgeturn.serving.door import Door
+from edgeturn.tokens.granting import LOG, Service, log_to_stderr
+from edgeturn.tokens.routes import application
 
 PORT = 8479
 _IDLE = 30  # seconds
-_HANDSHAKE = 10
+_MOST = 512  # connections
+_ASKS_WITHIN = 10.0  # seconds until a connection has asked something, its TLS handshake included
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def run(wanted: Wanted) -> None:
 async def _serve(
     service: Service, places: Sequence[bytes], tls: ssl.SSLContext | None, read: Callable[[], Configuration]
 ) -> None:
-    loop, ended, door = asyncio.get_running_loop(), asyncio.Event(), Door()
+    loop, ended, door = asyncio.get_running_loop(), asyncio.Event(), Door(_MOST, _ASKS_WITHIN)
     app = application(service, door.middleware())
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=_IDLE, auto_decompress=False)
     await runner.setup()
@@ -82,11 +83,11 @@ async def _serve(
 
 async def _open(door: Door, where: bytes, tls: ssl.SSLContext | None) -> asyncio.Server:
     host, port = str(ipaddress.ip_address(address.ip_of(where))), address.port_of(where)
-    patience = _HANDSHAKE if tls else None
+    patience = _ASKS_WITHIN if tls else None
     try:
         return await asyncio.get_running_loop().create_server(door, host, port, ssl=tls, ssl_handshake_timeout=patience)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = (os.strerror(error.errno) if error.errno else str(error)).lower()  # asyncio's own words are Python
         raise Failure(f"can't listen at {address.format(where)}: {why}; name another place with --listen.") from None
 
 
