@@ -41,7 +41,7 @@ SPLITS = {
 # In a package of its own, or nobody's: their places say so and go on without.
 OPTIONAL = {"pyroute2", "OpenSSL", "cryptography", "dns"}
 # They run where python3-aiohttp is installed, which brings the parts of Python that they import.
-WITH_AIOHTTP = ("web", "tokens")
+WITH_AIOHTTP = ("web", "tokens", "serving")
 SERVICE = {
     "etc/config/edgeturn": 0o600,
     "etc/init.d/edgeturn": 0o755,
