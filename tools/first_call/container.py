@@ -2,7 +2,8 @@
 
 Rule 1: the base is made once and kept in the build folder; a run writes into a copy, which is removed behind it.
 Rule 2: as an image that was just fetched, it has neither package lists nor packages that nobody has installed yet.
-Rule 3: what this machine trusts, pip in the container trusts too: some networks have an authority of their own.
+Rule 3: no host is written here: the mirror is the one from which this machine installs Debian.
+Rule 4: what this machine trusts, pip in the container trusts too: some networks have an authority of their own.
 """
 
 import os
@@ -12,19 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools.micropython.apt import Apt
 from tools.prepare.steps import BUILD
 
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 FOLDER = BUILD / "first-call"
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _TRUSTED = "/etc/first-call.crt"
 _PATH = "/root/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_UPDATES = (
-    f"deb {MIRROR} {SUITE} main\n"
-    f"deb {MIRROR} {SUITE}-updates main\n"
-    f"deb {MIRROR}-security {SUITE}-security main\n"
-)  # fmt: skip
 PATIENCE = 600.0
 
 
@@ -79,11 +75,13 @@ def _base() -> Path:
     made = FOLDER / f"{SUITE}-{os.getpid()}"
     made.parent.mkdir(parents=True, exist_ok=True)
     try:
-        words = ["debootstrap", "--variant=minbase", SUITE, str(made), MIRROR]
+        mirror = Apt(FOLDER / "apt", SUITE).mirror()
+        words = ["debootstrap", "--variant=minbase", SUITE, str(made), mirror]
         done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
         if done.returncode:
             raise Failed(f"debootstrap failed:\n{done.stdout[-2000:]}{done.stderr}")
-        (made / "etc/apt/sources.list").write_text(_UPDATES)
+        sources = f"deb {mirror} {SUITE} main\ndeb {mirror} {SUITE}-updates main\n"
+        (made / "etc/apt/sources.list").write_text(sources)
         for folder in ("var/cache/apt/archives", "var/lib/apt/lists"):
             shutil.rmtree(made / folder)
             (made / folder / "partial").mkdir(parents=True)

@@ -192,10 +192,10 @@ def _set(evidence: Evidence, code: int) -> tuple[str, ...]:
     return (f"{name} of this relay is {settings[name]}",) if name in settings else ()
 
 
-def _by_code(code: int, name: str, sentence: str, todo: tuple[str, ...]) -> Case:
+def _by_code(code: int, name: str, sentence: str, steps: tuple[str, ...]) -> Case:
     def judge(evidence: Evidence) -> Finding | None:
         found = _refused(evidence, code)
-        return Finding(name, sentence, (*_lines(found), *_set(evidence, code)), todo, CERTAIN) if found else None
+        return Finding(name, sentence, (*_lines(found), *_set(evidence, code)), steps, CERTAIN) if found else None
 
     return Case(name, ALLOCATING, judge)
 

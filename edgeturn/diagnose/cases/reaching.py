@@ -37,11 +37,11 @@ def _closed(side: Side, asked: Exchange, error: IcmpError) -> Finding:
     host, port = host_of(asked.server), asked.server.rpartition(":")[2]
     seen = (turns.said(side, asked), f"{turns.when(side, error.at)}: ICMP {error.what} from {error.said_by}")
     if error.what == "port-unreachable" and error.said_by == host:
-        todo = (
+        steps = (
             "Compare the port in the application with `edgeturn config get listen`; 3478 is the usual one.",
             "If it's the right one, the relay doesn't run: `edgeturn status`.",
         )
-        return Finding("wrong-port", f"Nothing listens on UDP port {port} of {host}.", seen, todo, CERTAIN)
+        return Finding("wrong-port", f"Nothing listens on UDP port {port} of {host}.", seen, steps, CERTAIN)
     return Finding(
         "wrong-port",
         f"The way to {asked.server} is closed: {error.said_by} answers {error.what}.",
