@@ -19,6 +19,7 @@ from tests.lab.household import MANY, NEW, OLD, OLD6, Household, Stream, Talk, a
 from tests.lab.kernel_path import COMMAND_ENDS_WITHIN
 from tests.lab.programs import ROOT
 
+NOTICED = 1.0  # seconds
 STREAMS = 4
 PACKETS = 20
 
@@ -62,7 +63,7 @@ def test_a_renumbered_wan_moves_the_flows(attached: Household) -> None:
         until(lambda: carried(home) >= before + PACKETS, "the kernel carries")
         home.take(OLD)
         home.give(NEW)
-        until(lambda: home.relay.status()["kernel"]["channels"] == STREAMS, "the flows of the old address end")
+        until(lambda: home.relay.status()["kernel"]["channels"] == STREAMS, "the flows of the old address end", NOTICED)
         before = carried(home)
         until(lambda: carried(home) >= before + PACKETS, "the kernel carries the others on")
     assert_lost_nothing(six)
@@ -81,10 +82,10 @@ def test_a_renumbered_wan_moves_the_flows(attached: Household) -> None:
 def test_an_address_that_comes_back_finds_its_flows(attached: Household) -> None:
     stream = Stream(attached, OLD)
     attached.take(OLD)
-    until(lambda: attached.changes(), "it is noticed")
+    until(lambda: attached.changes(), "it is noticed", NOTICED)
     assert attached.relay.status()["kernel"]["channels"] == 1
     attached.give(OLD)
-    until(lambda: len(attached.changes()) > 1, "it is noticed")
+    until(lambda: len(attached.changes()) > 1, "it is noticed", NOTICED)
     before = carried(attached)
     for _ in range(PACKETS):
         stream.talk()

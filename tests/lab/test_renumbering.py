@@ -51,7 +51,7 @@ def test_renumbering_ends_what_was_on_the_old_address_and_nothing_else(home: Hou
     with Talk(four + six):
         home.take(OLD)
         home.give(NEW)
-        until(lambda: [line for line in home.changes() if f"relaying={NEW}," in line], "the new address")
+        until(lambda: [line for line in home.changes() if f"relaying={NEW}," in line], "the new address", NOTICED)
         until(lambda: len(home.relay.sessions()) == CLIENTS, "the old ones have ended")
     assert len(home.relay.log("freed", f"relayed={OLD}:", REQUESTED_ADDRESS_GONE)) == CLIENTS
     assert_lost_nothing(six)
@@ -100,14 +100,14 @@ def test_a_prefix_is_deprecated_and_then_gone(home: Household) -> None:
     home.router.ip("address", "add", f"{NEW6}/64", "dev", "wan", "nodad")
     home.router.ip("-6", "route", "replace", "default", "via", GATEWAYS[NEW6], "dev", "wan")
     home.router.ip("address", "change", f"{OLD6}/64", "dev", "wan", "valid_lft", "600", "preferred_lft", "0")
-    until(lambda: [line for line in home.changes() if f",{NEW6} " in line], "the new prefix")
+    until(lambda: [line for line in home.changes() if f",{NEW6} " in line], "the new prefix", NOTICED)
     new = Stream(home, NEW6, WANT_IPV6)
     with Talk([old, new]):
         home.relay.turn()
     assert_lost_nothing([old, new])
     with Talk([new]):
         home.take(OLD6)
-        until(lambda: home.relay.log("freed", f"[{OLD6}]", REQUESTED_ADDRESS_GONE), "its end")
+        until(lambda: home.relay.log("freed", f"[{OLD6}]", REQUESTED_ADDRESS_GONE), "its end", NOTICED)
         home.relay.turn()
     old.client.forget()
     assert old.client.refresh(600).code == 437
@@ -121,7 +121,7 @@ def test_of_a_dual_allocation_the_half_ends_whose_address_is_gone(home: Househol
     assert [each[0] for each in relayed] == [OLD, OLD6] and client.bind(CHANNEL, peer.address) == 0
     home.take(OLD)
     home.give(NEW)
-    until(lambda: home.relay.log("freed", f"relayed={OLD}:", REQUESTED_ADDRESS_GONE), "its end")
+    until(lambda: home.relay.log("freed", f"relayed={OLD}:", REQUESTED_ADDRESS_GONE), "its end", NOTICED)
     client.channel(CHANNEL, b"up")
     assert peer.receive() == (b"up", relayed[1])
     assert client.refresh(600).code == 0
@@ -135,11 +135,11 @@ def test_a_relay_starts_before_there_is_an_address(
     assert "127.0.0.1" in relay.logged("warning", "no route to the internet yet")
     assert household.client().allocate(WANT_IPV6).code == 440
     household.give(OLD)
-    until(lambda: [line for line in household.changes() if f"relaying={OLD} " in line], "an address")
+    until(lambda: [line for line in household.changes() if f"relaying={OLD} " in line], "an address", NOTICED)
     stream = Stream(household, OLD)
     assert household.client().allocate(WANT_IPV6).code == 440
     household.give(OLD6)
-    until(lambda: [line for line in household.changes() if f"relaying={OLD},{OLD6} " in line], "both")
+    until(lambda: [line for line in household.changes() if f"relaying={OLD},{OLD6} " in line], "both", NOTICED)
     six = Stream(household, OLD6, WANT_IPV6)
     with Talk([stream, six]):
         relay.turn()
@@ -154,18 +154,18 @@ def test_the_grace_of_an_address_that_is_away_ends(
     relay = household.start(interpreter, tmp_path, **MANY, address_grace=1)
     stream = Stream(household, OLD)
     household.take(OLD)
-    until(lambda: relay.log("freed", REQUESTED_ADDRESS_GONE), "the end of the grace")
+    until(lambda: relay.log("freed", REQUESTED_ADDRESS_GONE), "the end of the grace", 4)
     assert stream.client.refresh(600).code == 437 and stream.client.allocate().code == 508
     until(lambda: f"{OLD}:3478" not in relay.status()["listening"], "the listener is closed")
     household.give(OLD)
-    until(lambda: [line for line in household.changes()[1:] if f"relaying={OLD} " in line], "it is back")
+    until(lambda: [line for line in household.changes()[1:] if f"relaying={OLD} " in line], "it is back", NOTICED)
     assert stream.client.allocate().relayed[0][0] == OLD
 
 
 def test_an_even_port_is_to_be_had_on_the_new_address(home: Household) -> None:
     home.take(OLD)
     home.give(NEW)
-    until(lambda: [line for line in home.changes() if f"relaying={NEW}," in line], "the new address")
+    until(lambda: [line for line in home.changes() if f"relaying={NEW}," in line], "the new address", NOTICED)
     reserving = home.client().allocate((stun.EVEN_PORT, b"\x80"))
     assert reserving.relayed[0][0] == NEW and reserving.relayed[0][1] % 2 == 0
     token = reserving.message.attributes[stun.RESERVATION_TOKEN]
@@ -189,7 +189,7 @@ def test_a_client_over_tcp_allocates_anew_on_its_connection(home: Household) -> 
     assert client.allocate().relayed[0][0] == OLD
     home.take(OLD)
     home.give(NEW)
-    until(lambda: home.relay.log("freed", f"relayed={OLD}:", REQUESTED_ADDRESS_GONE), "its end")
+    until(lambda: home.relay.log("freed", f"relayed={OLD}:", REQUESTED_ADDRESS_GONE), "its end", NOTICED)
     assert client.refresh(600).code == 437
     relayed = client.allocate().relayed[0]
     assert relayed[0] == NEW and client.bind(CHANNEL, peer.address) == 0
@@ -209,7 +209,7 @@ def test_more_events_than_the_kernel_keeps(home: Household) -> None:
     home.take(OLD)
     home.give(NEW)
     home.relay.process.send_signal(signal.SIGCONT)
-    until(lambda: [line for line in home.changes() if f"relaying={NEW}," in line], "the new address")
+    until(lambda: [line for line in home.changes() if f"relaying={NEW}," in line], "the new address", NOTICED)
     assert home.client().allocate().relayed[0][0] == NEW
 
 
@@ -220,7 +220,7 @@ def test_another_user_follows_too(household: Household, interpreter: list[str], 
     relay = household.start(interpreter, tmp_path, user="nobody", listen=["0.0.0.0:3478", "0.0.0.0:443"], **MANY)
     household.take(OLD)
     household.give(NEW)
-    until(lambda: [line for line in household.changes() if f"relaying={NEW} " in line], "the new address")
+    until(lambda: [line for line in household.changes() if f"relaying={NEW} " in line], "the new address", NOTICED)
     assert household.client().allocate().relayed[0][0] == NEW
     assert f"{NEW}:3478" in relay.status()["listening"]
     assert "ip_unprivileged_port_start" in relay.logged("warning", f"can't listen on {NEW}:443")
