@@ -94,8 +94,8 @@ class Router:
         return int(found[1])
 
     def free(self) -> int:
-        """Return how much memory the machine could give away, in kB."""
-        found = re.search(r"MemAvailable:\s+(\d+) kB", self.told("cat /proc/meminfo"))
+        """Return how much memory is free, in kB: all files lie in memory, so no more of it can be had."""
+        found = re.search(r"MemFree:\s+(\d+) kB", self.told("cat /proc/meminfo"))
         assert found
         return int(found[1])
 
