@@ -6,7 +6,7 @@ import struct
 import time
 from binascii import a2b_base64 as from_base64
 from binascii import b2a_base64, crc32
-from errno import EADDRINUSE, ECONNABORTED  # other numbers on MIPS
+from errno import EADDRINUSE, ECONNABORTED, EINPROGRESS  # other numbers on MIPS
 
 # The numbers of Linux; MicroPython's socket module has few of them.
 AF_NETLINK, IP_RECVERR, IPV6_RECVERR = 16, 11, 25

@@ -1,6 +1,7 @@
 """What the black-box tests are given: relays, clients, peers and maps, all of them ended with the test."""
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,16 @@ from tests.blackbox.certificates import Certificate
 from tests.blackbox.client import CHANNEL, Client, Peer, TcpClient, TlsClient
 from tests.blackbox.dtls import DtlsClient
 from tests.blackbox.kernel import Kernel
-from tests.blackbox.relay import HOST, Address, Relay, Settings, Value
+from tests.blackbox.relay import HOST, ROOT, Address, Relay, Settings, Value
+
+_CALL = """
+from edgeturn import seam
+try:
+    seam.bpf(0, bytearray(72))
+except OSError as error:
+    print(error.args[0])
+"""
+_NO_SUCH_CALL = (38, 89)  # ENOSYS; on MIPS the other
 
 
 class StartRelay(Protocol):
@@ -120,11 +130,21 @@ def new_peer(stack: ExitStack) -> NewPeer:
     return new_peer
 
 
+@pytest.fixture(scope="session")
+def has_bpf(interpreter: list[str]) -> bool:
+    """Say whether the relay's processor knows bpf(2): that of qemu-user doesn't."""
+    environment = os.environ | {"MICROPYPATH": f"{ROOT}:.frozen"}
+    told = subprocess.check_output([*interpreter, "-c", _CALL], cwd=ROOT, env=environment, text=True)
+    return int(told) not in _NO_SUCH_CALL
+
+
 @pytest.fixture
-def empty(stack: ExitStack, tmp_path: Path) -> Kernel:
+def empty(stack: ExitStack, tmp_path: Path, has_bpf: bool) -> Kernel:
     """A kernel without maps."""
     if os.geteuid():
         pytest.skip("this kernel mounts a BPF file system for root only")
+    if not has_bpf:
+        pytest.skip("qemu-user knows no bpf(2)")
     made = Kernel(tmp_path)
     stack.callback(made.close)
     return made

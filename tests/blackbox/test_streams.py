@@ -318,7 +318,7 @@ def test_who_never_takes_an_answer_is_not_read_from_and_closed(serve: StartServi
 
 @pytest.mark.timeout(300)
 def test_a_reader_that_starts_again_gets_every_answer(serve: StartServing, new_stream: NewStream) -> None:
-    client = new_stream(serve(log_level="info", stuck_timeout=60))
+    client = new_stream(serve(log_level="info", stuck_timeout=60, unauthenticated_timeout=300))
     client.raw.setblocking(False)
     sent = 0
     stream = BINDING * 1000

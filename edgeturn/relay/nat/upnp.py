@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from edgeturn.protocol.mapping.upnp import Place
     from edgeturn.relay.nat.gateway import Answered
 
-_EINPROGRESS = 115
 _PIECE = 4096
 _TRIES = 4  # other external ports, where one is taken
 
@@ -41,7 +40,7 @@ class _Exchange:
             self._socket.bind(seam.native(join(own, 0)))
             self._socket.connect(seam.native(place))
         except OSError as error:
-            if error.args[0] != _EINPROGRESS:
+            if error.args[0] != seam.EINPROGRESS:
                 self._socket.close()
                 raise
         poller.register(self._socket, self._ready, True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT = 10  # seconds; it is in the house
 _BURST = 4  # reads of a backend before the others have their turn
-_UNDER_WAY = (seam.EAGAIN, 115, 150)  # EINPROGRESS, on MIPS the other
+_UNDER_WAY = (seam.EAGAIN, seam.EINPROGRESS)
 _RESETS = ("reset", "broken")  # reasons that a connection says
 
 
