@@ -1,5 +1,7 @@
 """
-MicroPython's frozen_content.c, without what the program can work out when it starts: `python3 denser.py FROM TO`.
+MicroPython's frozen_content.c, without what the program can work out when it starts.
+
+It is called as `python3 -m firmware.variant.denser FROM TO`.
 
 Rule 1: Hashes, lengths and places of the names are made by names.c in memory; their text is frozen, in one piece.
 Rule 2: Text and bytecode are read byte by byte, so nothing of them is aligned.
@@ -9,6 +11,8 @@ Rule 3: What isn't as expected is an error of the build: a newer MicroPython may
 import re
 import sys
 from pathlib import Path
+
+from firmware.variant.recoded import recoded
 
 _POOL = re.compile(
     r"const qstr_hash_t mp_qstr_frozen_const_hashes\[\] = \{.*?\};\s+"
@@ -85,4 +89,4 @@ def _declared(names: "list[str]", text: Text) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text('#include "names.h"\n' + denser(Path(sys.argv[1]).read_text()))
+    Path(sys.argv[2]).write_text('#include "names.h"\n' + denser(recoded(Path(sys.argv[1]).read_text())))
