@@ -8,6 +8,7 @@ import click
 from edgeturn.cli import control, place
 from edgeturn.cli.failure import Failure, Wrong, reason
 from edgeturn.cli.output import json_option, print_json
+from edgeturn.cli.stopping import stoppable
 from edgeturn.diagnose import conclusion, glossary, report
 from edgeturn.diagnose.evidence import Evidence, OwnRelay, Side
 from edgeturn.diagnose.reading import MOST_BYTES, read
@@ -61,7 +62,16 @@ def diagnose_command(
 
 
 def _read(files: tuple[str, ...]) -> list[Side]:
-    return [side for name in files for side in read(_title(name, files), _content(name))]
+    contents: dict[bytes, str] = {}
+    sides: list[Side] = []
+    for name in files:
+        content = _content(name)
+        if content in contents:
+            same = "is given twice" if contents[content] == name else f"is the same as {contents[content]}"
+            raise Wrong(f"{name}: {same}; the second file is the other side's.")
+        contents[content] = name
+        sides += read(_title(name, files), content)
+    return sides
 
 
 def _title(name: str, files: tuple[str, ...]) -> str:
@@ -96,10 +106,11 @@ def _relay(file: Path) -> OwnRelay | None:
 def _watched(file: Path, client: str | None, seconds: int) -> Evidence:
     from edgeturn.diagnose.reading import live
 
-    settings = place.read(file)
-    control.ask(settings, "status")  # or nobody would have to wait
-    click.echo(f"watching for {seconds} s; try the call now …", err=True)
-    return live.gather(settings, client, seconds)
+    def begun() -> None:
+        click.echo(f"watching for {seconds} s; try the call now …", err=True)
+
+    with stoppable():
+        return live.gather(place.read(file), client, seconds, begun)
 
 
 def _explain(term: str | None, as_json: bool) -> None:

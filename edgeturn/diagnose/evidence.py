@@ -57,6 +57,7 @@ class Pair:
     bytes_sent: int = 0
     bytes_received: int = 0
     counted: bool = True  # whether the source counts checks
+    conflicts: int = 0  # checks of either end that were answered by 487: both have the same role
 
     @property
     def was_tried(self) -> bool:
@@ -65,8 +66,8 @@ class Pair:
 
     @property
     def was_answered(self) -> bool:
-        """Say whether a check was answered."""
-        return bool(self.checks_answered) or (not self.counted and self.state == "succeeded")
+        """Say whether a check was answered, be it by a conflict of roles."""
+        return bool(self.checks_answered or self.conflicts) or (not self.counted and self.state == "succeeded")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from textwrap import shorten
 
 from edgeturn.command.failure import Wrong
 from edgeturn.diagnose import wording
+from edgeturn.diagnose.meanings import MEANINGS
 from edgeturn.diagnose.terms import addresses, calls, relaying
 from edgeturn.diagnose.wording import Entry
 from edgeturn.terminal.wrapping import wrapped
@@ -30,11 +31,21 @@ def find(term: str) -> Entry:
     """Return the entry of a term; Wrong with the nearest names where there's none."""
     names = {plain(name): entry for entry in entries() for name in (entry.name, *entry.also)}
     found = names.get(plain(term)) or names.get(plain(term).removesuffix("s"))
+    found = found or _of_case(plain(term))
     if found is not None:
         return found
     near = dict.fromkeys(names[each].name for each in _near(plain(term), list(names)))
     hint = f"did you mean {', '.join(near)}? " if near else ""
     raise Wrong(f"{term[:60]}: is no term that is explained; {hint}`edgeturn diagnose --explain` lists them.")
+
+
+def _of_case(name: str) -> Entry | None:
+    """Return what a case means, by its name in --json."""
+    for each in MEANINGS:
+        if each.name == name:
+            more = f" It may be one of: {', '.join(each.may_be)}." if each.may_be else ""
+            return Entry(name, text=f"What `edgeturn diagnose` finds: {each.text}.{more}")
+    return None
 
 
 def plain(term: str) -> str:

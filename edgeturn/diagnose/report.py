@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from edgeturn.diagnose import seen
+from edgeturn.diagnose.calls import calls
 from edgeturn.diagnose.case import CERTAIN, LIKELY, POSSIBLE, Finding
 from edgeturn.diagnose.evidence import (
     HOST,
@@ -21,6 +22,7 @@ from edgeturn.diagnose.evidence import (
     Evidence,
     Exchange,
     Flow,
+    Pair,
     Side,
 )
 from edgeturn.terminal.wrapping import wrapped
@@ -46,9 +48,10 @@ def answer(evidence: Evidence, findings: list[Finding]) -> str:
     """Return the answer in a sentence or two."""
     if findings:
         return findings[0].conclusion
-    if seen.anyone_connected(evidence):
+    if all(seen.anyone_connected(call) for call in calls(evidence)):
         return f"Nothing is wrong here: the call connected, {_way(evidence)}."
-    if any(side.media.sent_packets and side.media.received_packets for side in evidence.sides):
+    packets = [side.media for side in evidence.sides if not seen.is_browser(side)]
+    if any(each.sent_packets and each.received_packets for each in packets):
         return "Nothing is wrong in what is shown: the relay served, and packets went both ways."
     if evidence.sides and all(RELAY in seen.kinds(side.candidates) for side in evidence.sides):
         return "All was gathered, a relayed candidate included. If the call fails, the reason comes after that."
@@ -193,5 +196,17 @@ def _way(evidence: Evidence) -> str:
             if pair.state == "succeeded" and pair.nominated and pair.local and pair.remote:
                 ends = f"{pair.local.kind} here, {pair.remote.kind} there"
                 relayed = RELAY in (pair.local.kind, pair.remote.kind)
-                return f"{'through a relay' if relayed else 'directly'} ({ends})"
+                return f"{'through a relay' if relayed else 'directly'} ({ends}){_by_checks(pair)}"
     return "by a way that isn't told"
+
+
+def _by_checks(pair: Pair) -> str:
+    """Return what it means that an end was found by the checks only (prflx), "" where none was."""
+    for end, whose in ((pair.local, "this side"), (pair.remote, "the other side")):
+        if end is None or end.kind != PRFLX:
+            continue
+        return (
+            f". {whose.capitalize()}'s address was found by the checks only (prflx): the NAT there gives each "
+            "destination another port, or a candidate came late. With such a NAT on both sides it takes a relay"
+        )
+    return ""

@@ -17,6 +17,7 @@ from edgeturn.diagnose.case import CERTAIN, LIKELY, PAIRING, Case, Finding
 from edgeturn.diagnose.conclusion import conclude
 from edgeturn.diagnose.evidence import Evidence, Side
 from edgeturn.diagnose.reading import read
+from edgeturn.diagnose.texts import gathering, pairing, refusing, roles
 
 CAPTURES = Path(__file__).parent / "captures"
 
@@ -25,6 +26,7 @@ ROWS = (
     ("relayed-call-client", "", "", ""),
     ("relayed-call-relay", "", "", ""),
     ("relayed-call-client relayed-call-peer", "", "", ""),
+    ("role-conflict", "", "", ""),  # one 487, which settles it
     # No relayed address.
     ("wrong-password", "wrong-password", LIKELY, "alice"),
     ("wrong-secret", "wrong-secret", LIKELY, "another secret"),
@@ -39,22 +41,35 @@ ROWS = (
     ("unknown-attribute", "unknown-attribute", CERTAIN, "420"),
     ("other-transport", "transport-refused", CERTAIN, "442"),
     ("other-family", "family-refused", CERTAIN, "440"),
-    ("silent", "udp-silent", LIKELY, "TCP wasn't tried"),
+    ("bad-request", "bad-request", CERTAIN, "400"),
+    ("bad-channel", "bad-request", CERTAIN, "400"),
+    ("forbidden", "forbidden", CERTAIN, "403"),
+    ("server-error", "server-error", CERTAIN, "500"),
+    ("unusual-code", "other-refusal", CERTAIN, "499"),
+    ("coturn-works", "", "", ""),
+    ("coturn-wrong-password", "wrong-password", LIKELY, "alice"),
+    ("coturn-quota", "quota", CERTAIN, "486"),
+    ("silent", "server-unreachable", LIKELY, "TCP wasn't tried"),
     ("silent-but-tcp", "udp-blocked", CERTAIN, "over TCP the server answers"),
     ("wrong-port", "wrong-port", CERTAIN, "UDP port 3480"),
-    ("tcp-refused", "tcp-refused", CERTAIN, "TCP port 3480"),
-    ("tcp-silent", "tcp-silent", LIKELY, "over TCP"),
+    ("tcp-refused", "wrong-port", CERTAIN, "TCP port 3480"),
+    ("tcp-silent", "server-unreachable", LIKELY, "over TCP"),
     ("no-credentials", "no-credentials", LIKELY, "gives none"),
     ("inspected", "inspected", LIKELY, "first bytes of STUN"),
     ("inspected-tls", "inspected-tls", LIKELY, "TLS handshake"),
     # Relayed addresses, and nothing gets through.
     ("peer-refused", "peer-refused", CERTAIN, "10.20.30.40"),
+    ("peer-of-other-family", "peer-family", CERTAIN, "another family"),
+    ("connection-exists", "connection-exists", CERTAIN, "446"),
+    ("peer-not-reached", "peer-not-reached", CERTAIN, "447"),
     ("no-permission", "no-permission", CERTAIN, "never asked for a permission"),
     ("firewall-client", "firewall-behind-relay", LIKELY, "firewall"),
     ("firewall-relay", "firewall-behind-relay", CERTAIN, "firewall"),
-    ("wrong-announced-client", "wrong-announced", CERTAIN, "192.168.77.7"),
-    ("wrong-announced-client wrong-announced-peer", "wrong-announced", CERTAIN, "192.168.77.7"),
+    ("wrong-announced-client", "relay-announces-private", CERTAIN, "192.168.77.7"),
+    ("wrong-announced-client wrong-announced-peer", "relay-announces-private", CERTAIN, "192.168.77.7"),
+    ("announced-elsewhere-client announced-elsewhere-peer", "wrong-announced-address", CERTAIN, "203.0.113.77"),
     ("other-side-silent", "other-side-silent", LIKELY, "same relay"),
+    ("stubborn-roles", "same-role", CERTAIN, "487"),
     ("hairpin", "hairpin", LIKELY, "203.0.113.9"),
     # Connected for a while.
     ("allocation-ran-out", "refresh-missing", CERTAIN, "10 min"),
@@ -64,12 +79,12 @@ ROWS = (
     ("rebinding-client", "nat-rebinding", LIKELY, "437"),
     ("rebinding-relay", "nat-rebinding", CERTAIN, "203.0.113.9"),
     ("credential-ended", "credential-shorter-than-call", CERTAIN, "ended during the call"),
-    ("other-user", "refresh-refused", CERTAIN, "441"),
+    ("other-user", "credential-changed", CERTAIN, "441"),
     ("restarted", "relay-restarted", CERTAIN, "restarted"),
     # Connected, no media.
     ("nothing-sent", "no-media", "possible", "no media"),
-    ("out-only", "media-out-only", LIKELY, "receives nothing"),
-    ("in-only", "media-in-only", LIKELY, "sends nothing"),
+    ("out-only", "media-out-only", LIKELY, "nothing comes in"),
+    ("in-only", "media-in-only", LIKELY, "sends none"),
     ("too-big", "mtu", LIKELY, "1000 bytes"),
     ("swallowed-client swallowed-peer", "mtu-silent", LIKELY, "more than 867 bytes"),
     ("pieces-lost", "fragments-lost", CERTAIN, "first piece"),
@@ -97,6 +112,17 @@ def test_the_fault_is_found(names: str, case: str, certainty: str, words: str) -
         assert found[0].evidence
         assert found[0].next
     assert [each.case for each in found[1:] if each.certainty == certainty] == []
+
+
+CODES = (300, 400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 446, 447, 486, 500, 508)
+
+
+def test_each_code_of_turn_has_a_capture_with_a_conclusion() -> None:
+    """487 belongs to checks, and is counted with them."""
+    concluded = [name for names, case, *_ in ROWS if case for name in names.split()]
+    seen = {each.code for name in concluded for side in sides(name) for each in side.exchanges if each.signed}
+    assert set(CODES) <= seen
+    assert [pair.conflicts for side in sides("stubborn-roles") for pair in side.pairs] == [5]
 
 
 def test_the_relays_own_capture_names_the_rule() -> None:
@@ -136,7 +162,9 @@ def test_every_command_that_is_named_exists() -> None:
         for text in each.next
         for command in _COMMAND.findall(text)
     }
-    assert len(named) > 20
+    for document in (gathering, pairing, refusing, roles):
+        named |= set(_COMMAND.findall(document.TEXT.replace("\n  ", " ")))
+    assert len(named) > 40
     context = click.Context(edgeturn)
     for command in sorted(named):
         found: click.Command | None = edgeturn

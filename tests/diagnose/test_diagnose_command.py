@@ -15,7 +15,7 @@ from edgeturn.diagnose import conclusion, glossary, report, wording
 from edgeturn.diagnose.evidence import Evidence, OwnRelay
 from edgeturn.diagnose.reading import Unreadable, read
 from edgeturn.diagnose.reading.packed import unpacked
-from edgeturn.diagnose.texts import gathering, pairing, roles
+from edgeturn.diagnose.texts import gathering, pairing, refusing, roles
 from tests.blackbox.relay import Relay
 
 DUMPS = Path(__file__).parent / "dumps"
@@ -75,6 +75,8 @@ WRONG = (
     (("/nowhere/dump",), 1, "/nowhere/dump: can't be read: no such file or directory."),
     ((str(Path(__file__).parents[2] / "pyproject.toml"),), 2, "is none of"),
     (("--client", "192.0.2.7", "x"), 2, "--client belongs to --live"),
+    ((UDP[0], UDP[1], UDP[0]), 2, "is given twice; the second file is the other side's"),
+    (("--live",), 2, "/nowhere: there is no such file"),
     (("--explain", "qwertz"), 2, "is no term"),
     (("--explain", "symetric nat"), 2, "did you mean symmetric-nat"),
 )
@@ -101,13 +103,16 @@ def test_the_relay_of_this_machine_is_asked(tmp_path: Path) -> None:
         assert said["findings"][0]["next"][0].startswith("`edgeturn config set max_allocations")
         live = ["diagnose", "-c", str(relay.file), "--live", "--client", "192.0.2.7", "--seconds", "1"]
         done = CliRunner().invoke(edgeturn, live, prog_name="edgeturn")
-        assert done.exit_code == 0 and "192.0.2.7" in done.output
+        assert done.exit_code == 0 and "192.0.2.7" in done.output and "watching for 1 s; try the call" in done.output
+        live[5] = "nobody"  # which the relay refuses, so that nobody is told to wait
+        done = CliRunner().invoke(edgeturn, live, prog_name="edgeturn")
+        assert done.exit_code == 1 and "ADDRESS" in done.output and "watching" not in done.output
 
 
 def test_the_port_is_compared_with_the_own_relays() -> None:
     name = "wrong-port.alice.json"
     sides = read(name, (DUMPS / name).read_bytes())
-    for listens, case in (("203.0.113.1:3478", "wrong-port-named"), ("203.0.113.1:3999", "server-unreachable")):
+    for listens, case in (("203.0.113.1:3478", "wrong-port"), ("203.0.113.1:3999", "server-unreachable")):
         (found,) = conclusion.conclude(Evidence(sides, OwnRelay({"listening": [listens]})))
         assert found.case == case
     (found,) = conclusion.conclude(Evidence(sides, OwnRelay({"listening": ["198.51.100.1:3478"]})))
@@ -148,7 +153,8 @@ def test_the_terms_of_the_field_are_there() -> None:
 
 
 def test_every_text_is_of_a_case_and_has_a_next_step() -> None:
-    told = {entry.name: entry for document in (gathering, pairing, roles) for entry in wording.parse(document.TEXT)}
+    documents = (gathering, pairing, refusing, roles)
+    told = {entry.name: entry for document in documents for entry in wording.parse(document.TEXT)}
     sources = "".join(path.read_text() for path in Path(conclusion.__file__).parent.joinpath("cases").glob("*.py"))
     for name, entry in told.items():
         assert f'"{name}"' in sources and entry.steps and entry.text.endswith((".", "}.")), name
@@ -159,8 +165,8 @@ def test_broken_documents_break_nothing(seed: int) -> None:
     """Whatever stands in a document, a report comes of it, or one sentence."""
     chance = random.Random(seed)
     for path in sorted(DUMPS.glob("*"))[seed::4]:
-        data = path.read_bytes()
-        for _ in range(6):
+        data = unpacked(path.name, path.read_bytes())
+        for _ in range(4):
             try:
                 evidence = Evidence(read(path.name, _mutated(chance, data)))
                 assert list(report.as_text(evidence, conclusion.conclude(evidence)))

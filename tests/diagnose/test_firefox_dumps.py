@@ -19,8 +19,18 @@ CALLS = (
     ("good-relayed", "", ""),
     ("wrong-password", "server-silent", "credential-refused"),
     ("wrong-port", "server-silent", "server-unreachable"),
+    ("refused-437", "server-silent", "allocation-mismatch"),
+    ("refused-486", "server-silent", "quota"),
+    ("relay-missing", "relay-missing", "credential-refused"),
     ("candidates-lost", "no-candidates-given", "candidates-never-added"),
 )
+
+
+def test_an_offer_without_an_answer() -> None:
+    """The first side answered, and the second, which had offered, never got that."""
+    here, there = (sides(f"answer-lost.{number}.json") for number in (1, 2))
+    assert first(here) == "firewall-behind-relay" and first(there) == "no-answer"
+    assert first([*here, *there]) == first(sides("answer-lost.txt")) == "no-answer"
 
 
 def sides(name: str) -> list[Side]:

@@ -9,6 +9,7 @@ import pytest
 
 from edgeturn.diagnose import conclusion, reading, report
 from edgeturn.diagnose.evidence import Evidence
+from edgeturn.diagnose.reading.packed import unpacked
 from edgeturn.diagnose.unreadable import Unreadable
 
 HERE = Path(__file__).parent
@@ -73,7 +74,7 @@ def test_what_is_broken_is_read_or_unreadable(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(60):
         file = chance.choice(FIXTURES)
-        concluded(file.name, _broken(file.read_bytes(), chance))
+        concluded(file.name, _broken(unpacked(file.name, file.read_bytes()), chance))
 
 
 WORDS = (b"\x1b[31m", b"\xff\xff\xff\xff", bytes(4), b"null", b"[]", b"{}", b"1e999", b"-1", b"NaN", b"\n", b"\\ud800")

@@ -128,7 +128,7 @@ def test_hidden_hosts_alone_are_worthless_elsewhere() -> None:
 
 def test_a_side_alone() -> None:
     """What one side's candidates show without the other's: no relay; a symmetric NAT; or all that there is."""
-    assert first(*candidates(HOST, SRFLX)) == "no-relay-here"
+    assert first(*candidates(HOST, SRFLX)) == "no-relay-offered"
     assert (
         first(*candidates(HOST, SRFLX, SRFLX.replace("203.0.113.21 50278", "203.0.113.21 50279"))) == "symmetric-nats"
     )

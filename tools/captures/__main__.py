@@ -11,11 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.lab.network import remove_leftovers
-from tools.captures import allocating, lasting, media, own, pairing
+from tools.captures import allocating, lasting, media, own, pairing, refusing
 from tools.captures.ground import Ground
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "diagnose" / "captures"
-SCENES = {**allocating.SCENES, **pairing.SCENES, **lasting.SCENES, **media.SCENES}
+SCENES = {**allocating.SCENES, **refusing.SCENES, **pairing.SCENES, **lasting.SCENES, **media.SCENES}
 
 
 def play(name: str, number: int) -> None:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 
 from edgeturn.protocol import stun
-from tests.blackbox.client import encode
+from tests.blackbox.client import Row, encode
 from tests.lab.network import wait_until
 from tools.captures.allocating import Recorders
 from tools.captures.ground import NAT, PEER, RELAY, SECOND, Ground
 
-PRIORITY = 0x0024  # RFC 8445 §16.1
+PRIORITY, CONTROLLING = 0x0024, 0x802A  # RFC 8445 §16.1
 AGENT = "tests.lab.aioice_agent"
 TRIES = 8.0  # seconds that agents may check
 
@@ -93,6 +93,15 @@ def firewall(ground: Ground) -> Recorders:
     return seen
 
 
+def announced_elsewhere(ground: Ground) -> Recorders:
+    """Let checks of the relay reach the peer from another address than it announces, and no answer come back."""
+    ground.start(external_address=["203.0.113.77"])
+    seen = {"client": ground.record(), "peer": ground.record("peer")}
+    ground.rules(f"ip saddr {PEER} ip daddr {RELAY} drop")
+    assert not call(ground)
+    return seen
+
+
 def other_side_silent(ground: Ground) -> Recorders:
     """Let one side check the relayed address of another, which is there and was never told of the call."""
     ground.start()
@@ -129,6 +138,35 @@ def wrong_announced(ground: Ground) -> Recorders:
     return seen
 
 
+def role_conflict(ground: Ground) -> Recorders:
+    """Let both ends begin as controlling; by RFC 8445 one gives way, and the call works."""
+    ground.start()
+    recorder = ground.record()
+    more = "--controlling", "--messages", "20"
+    ends = agent(ground, "client", *more, *relayed("alice", "s3cret")), agent(ground, "peer", *more)
+    assert meet(*ends, seconds=15)
+    return {"": recorder}
+
+
+def stubborn_roles(ground: Ground) -> Recorders:
+    """Check as the controlling end again and again, although the other end answers that it is that (487)."""
+    ground.start()
+    peer, recorder, client = ground.peer(), ground.record(), ground.client()
+    place = client.allocate().relayed[0]
+    assert client.permit(peer.address) == 0
+    for _ in range(5):
+        rows: list[Row] = [(stun.USERNAME, b"them:me"), (PRIORITY, b"\x6e\x7f\x1e\xff"), (CONTROLLING, bytes(8))]
+        client.send(peer.address, encode(stun.BINDING, rows, b"their password"))
+        check = stun.Message(peer.receive()[0])
+        conflict = [(stun.ERROR_CODE, stun.encode_error(487))]
+        answer = stun.encode(
+            stun.BINDING | stun.ERROR, check.transaction, conflict, stun.MESSAGE_INTEGRITY, b"their password"
+        )
+        peer.send(place, answer)
+        client.receive()
+    return {"": recorder}
+
+
 def hairpin(ground: Ground) -> Recorders:
     """Let a client of a coturn behind a NAT check a peer that is behind the same NAT."""
     node = ground.nodes["relay"]
@@ -161,5 +199,8 @@ SCENES: dict[str, Callable[[Ground], Recorders]] = {
     "nothing-sent": nothing_sent,
     "other-side-silent": other_side_silent,
     "wrong-announced": wrong_announced,
+    "announced-elsewhere": announced_elsewhere,
+    "role-conflict": role_conflict,
+    "stubborn-roles": stubborn_roles,
     "hairpin": hairpin,
 }

@@ -3,6 +3,8 @@
 //   node call.mjs '{"modules": FOLDER, "chromiums": {"alice": PROGRAM, "bob": PROGRAM}, "out": {"alice": FILE, "bob": FILE},
 //                   "iceServers": {"alice": [...], "bob": [...]}, "policy": "all", "seconds": 12, "loses": [...], "change": ...}'
 //
+// `stops`: "unanswered", bob takes the offer and makes no answer; "answer-lost", alice never gets it.
+// `crossed`: both offer, and each takes the other's offer for an answer.
 // `spoils`: candidates come with a media line that isn't there.
 // `cut` is a command that breaks the network when the call is connected.
 // `loses` names what the signalling loses: "alice", "bob" (candidates of that side). `change` names what an application does to
@@ -52,27 +54,39 @@ async function connect(side, other) {
   }, [order.iceServers[side.name], order.policy ?? "all"]);
 }
 
+const offered = (side) => side.page.evaluate(async () => {
+  if (!globalThis.stream) globalThis.pc.createDataChannel("data");
+  await globalThis.pc.setLocalDescription();
+  return globalThis.pc.localDescription.toJSON();
+});
+const taken = (side, given) => side.page.evaluate(async (description) => {
+  await globalThis.pc.setRemoteDescription(description);
+  await globalThis.early();
+}, given);
+
+async function cross(alice, bob) {
+  const [first, second] = [await offered(alice), await offered(bob)];
+  const answer = ({ sdp }, setup) => ({ type: "answer", sdp: sdp.replace("a=setup:actpass", `a=setup:${setup}`) });
+  await taken(alice, answer(second, "active"));
+  await taken(bob, answer(first, "passive"));
+}
+
 async function negotiate(alice, bob) {
+  if (order.crossed) { await cross(alice, bob); return; }
   const change = (description) => ({ ...description, sdp: (CHANGES[order.change] ?? ((sdp) => sdp))(description.sdp) });
-  const offer = await alice.page.evaluate(async () => {
-    if (!globalThis.stream) globalThis.pc.createDataChannel("data");
-    await globalThis.pc.setLocalDescription();
-    return globalThis.pc.localDescription.toJSON();
-  });
+  const offer = await offered(alice);
+  if (order.stops === "unanswered") { await taken(bob, change(offer)); return; }
   const answer = await bob.page.evaluate(async (given) => {
     await globalThis.pc.setRemoteDescription(given);
     await globalThis.early();
     await globalThis.pc.setLocalDescription();
     return globalThis.pc.localDescription.toJSON();
   }, change(offer));
-  await alice.page.evaluate(async (given) => {
-    await globalThis.pc.setRemoteDescription(given);
-    await globalThis.early();
-  }, change(answer));
+  if (order.stops !== "answer-lost") await taken(alice, change(answer));
 }
 
 const state = (side) => side.page.evaluate(() => ({ ice: globalThis.pc.iceConnectionState, connection: globalThis.pc.connectionState, gathering: globalThis.pc.iceGatheringState, errors: globalThis.errors,
-  description: globalThis.pc.localDescription.toJSON() }));
+  description: (globalThis.pc.localDescription ?? globalThis.pc.remoteDescription).toJSON() }));
 
 async function settled(sides) {
   const deadline = Date.now() + order.seconds * 1000;

@@ -27,7 +27,7 @@ _PREFERENCES = {
 }
 _CALL = """
 async (order) => {
-  const { iceServers, policy, seconds, camera, loses } = order;
+  const { iceServers, policy, seconds, camera, loses, stops } = order;
   const make = () => new RTCPeerConnection({ iceServers, iceTransportPolicy: policy });
   const [alice, bob] = [make(), make()];
   globalThis.kept = [alice, bob];
@@ -42,7 +42,7 @@ async (order) => {
   await alice.setLocalDescription(await alice.createOffer());
   await bob.setRemoteDescription(alice.localDescription);
   await bob.setLocalDescription(await bob.createAnswer());
-  await alice.setRemoteDescription(bob.localDescription);
+  if (!stops) await alice.setRemoteDescription(bob.localDescription);
   const deadline = Date.now() + seconds * 1000;
   const over = () => [alice, bob].every(({ iceConnectionState }) => iceConnectionState === "failed");
   while (!over() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 200));

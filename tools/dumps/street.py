@@ -14,6 +14,7 @@ Rule 3: both houses forward IPv4 only; the relay's namespace forwards nothing.
 
 import itertools
 import os
+from collections.abc import Sequence
 from types import TracebackType
 
 from tests.lab.network import PREFIX, Namespace, ip, remove_leftovers
@@ -26,10 +27,11 @@ _counter = itertools.count()
 class Street:
     """The drawn network; a context manager that leaves nothing behind."""
 
-    def __init__(self, symmetric: bool = False, carrier: bool = False) -> None:
+    def __init__(self, symmetric: Sequence[str] = (), carrier: bool = False, open_house: str = "") -> None:
         """Remember how its NATs are."""
         self._symmetric = symmetric
         self._carrier = carrier
+        self._open = open_house
         self._made: list[Namespace] = []
 
     def __enter__(self) -> "Street":
@@ -84,12 +86,14 @@ class Street:
         client.ip("route", "add", "default", "via", f"{network}.1")
         if self._carrier:
             home.ip("route", "add", "default", "via", "100.64.0.1")
-        self._nat(home)
+        self._nat(home, side in self._symmetric)
+        if side == self._open:
+            self.chain(home, "prerouting", f"iifname wan dnat to {network}.{number}", "nat", -100)
         setattr(self, side, home)
         return client
 
-    def _nat(self, home: Namespace) -> None:
-        way = "masquerade random,fully-random" if self._symmetric else "masquerade"
+    def _nat(self, home: Namespace, symmetric: bool = False) -> None:
+        way = "masquerade random,fully-random" if symmetric else "masquerade"
         self.shell(home, "echo 1 > /proc/sys/net/ipv4/ip_forward")
         self.chain(home, "postrouting", f"oifname wan {way}", "nat", 100)
         self.chain(home, "input", "iifname wan ct state new drop")

@@ -7,23 +7,24 @@ Rule 2: where the other side reached the same server, the server works, and the 
 from edgeturn.command.place import quoted
 from edgeturn.diagnose import seen, wording
 from edgeturn.diagnose.case import CERTAIN, GATHERING, LIKELY, Case, Finding
+from edgeturn.diagnose.cases.refusing import is_answer
 from edgeturn.diagnose.evidence import HOST, RELAY, SRFLX, Evidence, IceError, Side
 from edgeturn.diagnose.texts import gathering
 
 UNREACHABLE = 701  # W3C webrtc-pc §5.8: the server can't be reached
 _PATIENCE = 9.0  # seconds after which a server that said nothing won't
-# What a server answered (RFC 8656 §16.6, RFC 8489 §14.8), and the case that it is.
-_ANSWERS = {
-    300: "redirected",
-    401: "credential-refused",
-    403: "refused-by-policy",
-    437: "allocation-mismatch",
-    438: "stale-nonce",
-    441: "credential-changed",
-    442: "unsupported-transport",
-    486: "quota-reached",
-    508: "pool-empty",
-}
+_IN_ORDER = ("UDP", "TCP", "TLS")
+_OTHER_WAYS = (
+    "Where a network drops UDP, name the relay over TCP and TLS, too: `turn:HOST:3478?transport=tcp`, "
+    "`turns:HOST:443?transport=tcp`."
+)
+_TRUST = "For TLS that machine has to trust the certificate: `edgeturn check {uri}` there says so."
+_ISSUED = (
+    "A browser trusts no certificate that somebody signed himself, and none that was issued for another name: "
+    "the name in the URI has to be in it."
+)
+_USUAL = "Compare the port with what the relay listens on. Usual are 3478, 5349 and 443."
+_ENDED_AT_ONCE = "establish connection"  # as Chromium says it; of silence it says "timed out", or nothing yet
 _LISTENING = {"UDP": "listening", "TCP": "listening_tcp"}  # of the relay's status
 _TEXTS = wording.of_cases(gathering.TEXT)
 
@@ -50,7 +51,10 @@ def _uris(side: Side) -> str:
 
 
 def _no_server_named(evidence: Evidence) -> Finding | None:
-    sides = [side for side in _browsers(evidence) if side.policy and not side.servers and not _heard(side)]
+    sides = [
+        side for side in _browsers(evidence)
+        if side.policy and not side.servers and not _heard(side) and (side.candidates or side.descriptions)
+    ]  # fmt: skip
     if not sides or len(sides) < len([side for side in evidence.sides if seen.tells_of_ice(side)]):
         return None
     told = [f"{side.label}: iceServers is empty; gathered {_hosts(side)}" for side in sides]
@@ -92,13 +96,18 @@ def _waited(side: Side) -> bool:
     """Say whether a side had its time: an error came, or gathering or ICE ended, or the report was made late."""
     begun = next((each.at for each in side.descriptions), 0.0)
     told = next((event.at for event in side.events if event.what == "report"), 0.0)
-    ended = "failed" in (seen.last(side, "connection"), seen.last(side, "ice"))
-    return bool(side.errors or side.gathered_all) or told - begun > _PATIENCE or ended
+    ended = {"failed", "closed"} & {seen.last(side, "connection"), seen.last(side, "ice")}
+    return bool(side.errors or side.gathered_all) or told - begun > _PATIENCE or bool(ended)
 
 
 def _ways(side: Side) -> set[str]:
     """Return the ways by which servers were tried: UDP, TCP, TLS."""
     return {_way_of(server.uri) for server in side.servers}
+
+
+def _listed(ways: set[str]) -> str:
+    """Return ways in the order in which they are tried."""
+    return " and ".join(way for way in _IN_ORDER if way in ways)
 
 
 def _way_of(uri: str) -> str:
@@ -109,8 +118,11 @@ def _way_of(uri: str) -> str:
 
 def _told(side: Side) -> list[str]:
     said = dict.fromkeys(f"{error.server}: {error.code} {error.text}" for error in side.errors)
-    late = ["gathering hadn't ended when the call was given up"] if side.gathered_all is False else []
-    return [f"{side.label}: named {_uris(side)}; gathered {_hosts(side)}", *list(said)[:4], *late]
+    return [f"{side.label}: named {_uris(side)}; gathered {_hosts(side)}", *list(said)[:4], *_late(side)]
+
+
+def _late(side: Side) -> list[str]:
+    return ["gathering hadn't ended when the call was given up"] if side.gathered_all is False else []
 
 
 def _blocked(evidence: Evidence) -> Finding | None:
@@ -141,7 +153,7 @@ def _wrong_port(evidence: Evidence) -> Finding | None:
                 continue
             ports = ", ".join(dict.fromkeys(str(each) for _, each in listens))
             told = [*_told(side), f"the relay on this machine listens on {_way_of(server.uri)} port {ports}"]
-            return _TEXTS.finding("wrong-port-named", evidence, told, CERTAIN, port=port, ports=ports)
+            return _TEXTS.finding("wrong-port", evidence, told, CERTAIN, port=port, ports=ports)
     return None
 
 
@@ -152,6 +164,20 @@ def _own_hosts(status: dict[str, object]) -> set[str]:
     return {host for key in _LISTENING.values() for host, _ in seen.places(status.get(key))} | {
         str(row.get("address")) for row in rows
     }
+
+
+def _connection_refused(evidence: Evidence) -> Finding | None:
+    """Judge connections that ended at once: the way is open, and nobody is there or isn't trusted."""
+    for side in _silent(evidence):
+        errors = [error for error in side.errors if _ENDED_AT_ONCE in error.text]
+        if not errors or len(errors) < len(side.errors):
+            continue
+        ways = {_way_of(error.server) for error in errors}
+        why = ", or the browser doesn't trust its certificate" if "TLS" in ways else ""
+        said = {"uri": quoted(errors[0].server), "ways": _listed(ways), "certificate": why}
+        said["then"] = _ISSUED if "TLS" in ways else _USUAL
+        return _TEXTS.finding("connection-refused", evidence, _told(side), LIKELY, **said)
+    return None
 
 
 def _unreachable(evidence: Evidence) -> Finding | None:
@@ -166,24 +192,11 @@ def _unreachable(evidence: Evidence) -> Finding | None:
         [line for each in sides[:2] for line in _told(each)],
         CERTAIN if both and side.errors else LIKELY,
         who="Neither side gets an answer" if both else "The side that is shown gets no answer",
-        ways=" and ".join(sorted(_ways(side), reverse=True)),
+        ways=_listed(_ways(side)),
+        instead=_TRUST.format(uri=quoted(side.servers[-1].uri)) if "TLS" in _ways(side) else _OTHER_WAYS,
         uri=quoted(side.servers[-1].uri),
         ports=", ".join(dict.fromkeys(str(seen.port_of(server.uri)) for server in side.servers)),
     )
-
-
-def _answered(evidence: Evidence) -> Finding | None:
-    for side in _browsers(evidence):
-        for error in side.errors:
-            if error.code in _ANSWERS and RELAY not in seen.kinds(side.candidates) and not _shown(evidence, error.code):
-                told = [f"{side.label}: {error.code} {error.text} from {error.server}"]
-                return _TEXTS.finding(_ANSWERS[error.code], evidence, told, CERTAIN, uri=quoted(error.server))
-    return None
-
-
-def _shown(evidence: Evidence, code: int) -> bool:
-    """Say whether a capture shows an answer, which then tells more than the browser."""
-    return any(exchange.code == code and exchange.signed for side in evidence.sides for exchange in side.exchanges)
 
 
 def _relay_missing(evidence: Evidence) -> Finding | None:
@@ -192,12 +205,27 @@ def _relay_missing(evidence: Evidence) -> Finding | None:
         has = seen.kinds(side.candidates)
         if seen.relays(side) and SRFLX in has and RELAY not in has and not _is_told(side):
             told = [f"{side.label}: named {_uris(side)}; no relay among {len(side.candidates)} candidates"]
-            return _TEXTS.finding("relay-missing", evidence, told, LIKELY, uri=quoted(seen.relays(side)[0].uri))
+            said = [f"{error.server}: {error.code} {error.text}" for error in side.errors if _is_of_turn(error)]
+            why = f"it isn't reached over {_listed({_way_of(server.uri) for server in seen.relays(side)})}"
+            if side.source == "about:webrtc" and not said:  # which shows no answers; Chromium would
+                why = "mostly a refused credential"
+            return _TEXTS.finding(
+                "relay-missing",
+                evidence,
+                [*told, *said[:3], *_late(side)],
+                LIKELY,
+                uri=quoted(seen.relays(side)[0].uri),
+                why=why,
+            )
     return None
 
 
+def _is_of_turn(error: IceError) -> bool:
+    return error.code == UNREACHABLE and error.server.startswith("turn")
+
+
 def _is_told(side: Side) -> bool:
-    return any(error.code in _ANSWERS for error in side.errors)
+    return any(is_answer(error.code) for error in side.errors)
 
 
 def _hidden(evidence: Evidence) -> Finding | None:
@@ -236,17 +264,17 @@ _CONSEQUENCES = (
     "far-relay-not-passed", "hosts-hidden", "nat-not-passed", "no-relay-offered", "only-host-candidates",
     "relay-missing", "srflx-on-one-side", "symmetric-nats",
 )  # fmt: skip
-_BLOCKED = ("server-unreachable", "relay-not-passed", "other-side-only-private")
+_BLOCKED = ("server-unreachable", "firewall-behind-relay", "other-side-only-private")
 
 CASES: tuple[Case, ...] = (
     Case("no-server-named", GATHERING, _no_server_named, _CONSEQUENCES),
     Case("relay-policy-without-turn", GATHERING, _no_turn_for_relay_policy, ("server-unreachable",)),
     Case("name-unresolvable", GATHERING, _name, (*_CONSEQUENCES, "server-unreachable")),
     Case("udp-blocked", GATHERING, _blocked, (*_CONSEQUENCES, *_BLOCKED)),
-    Case("wrong-port-named", GATHERING, _wrong_port, (*_CONSEQUENCES, "server-unreachable", "udp-blocked")),
+    Case("wrong-port", GATHERING, _wrong_port, (*_CONSEQUENCES, "server-unreachable", "udp-blocked")),
+    Case("connection-refused", GATHERING, _connection_refused, (*_CONSEQUENCES, "server-unreachable", "udp-blocked")),
     Case("server-unreachable", GATHERING, _unreachable, _CONSEQUENCES),
-    Case("refused", GATHERING, _answered, ("relay-missing", "only-host-candidates", "hosts-hidden")),
-    Case("relay-missing", GATHERING, _relay_missing),
+    Case("relay-missing", GATHERING, _relay_missing, ("nat-not-passed", "no-relay-offered", "one-way")),
     Case("hosts-hidden", GATHERING, _hidden),
     Case("only-host-candidates", GATHERING, _only_host_candidates),
     Case(

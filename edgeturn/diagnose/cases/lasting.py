@@ -62,7 +62,7 @@ def _ran_out(evidence: Evidence) -> Finding | None:
             f"after {turns.duration(granted[-1].lifetime or _DEFAULT)}.",
             (
                 turns.said(side, granted[-1]) + f", for {granted[-1].lifetime or _DEFAULT} s",
-                f"no Refresh was granted until {turns.when(side, _expires(side, allocation))}",
+                f"no Refresh was granted until {turns.when(side, _expires(side, allocation))[3:]}",
                 turns.said(side, each),
             ),
             (
@@ -106,21 +106,18 @@ def _granted_until(side: Side, event: Event) -> Exchange | None:
 
 def _refused(evidence: Evidence) -> Finding | None:
     for side, each in turns.all_asked(turns.sides(evidence), "Refresh"):
-        if each.code in (SUCCESS, _MISMATCH, 438, 0) or not each.signed or turns.is_settled(side, each):
+        if each.code in (SUCCESS, _MISMATCH, 438, 441, 0) or not each.signed or turns.is_settled(side, each):
             continue
         ends = turns.credential_ends(each.username)
         if each.code == 401 and ends is not None and ends <= each.at:
             return _credential_ended(side, each, ends)
-        other = each.code == 441
         return Finding(
             "refresh-refused",
-            "The client renews its allocation as another user than it was made by (441)." if other
-            else f"The relay refused to renew the allocation ({each.code}).",
+            f"The relay refused to renew the allocation ({each.code}).",
             (turns.said(side, each),),
-            ("Let the client keep one user name and password for the whole call.",) if other
-            else ("`edgeturn trace` on the relay while a call lasts shows the reason.",),
+            ("`edgeturn trace` on the relay while a call lasts shows the reason.",),
             CERTAIN,
-        )  # fmt: skip
+        )
     return None
 
 
@@ -149,7 +146,7 @@ def _rebinding(evidence: Evidence) -> Finding | None:
         ]  # fmt: skip
         if former:
             return _moved(
-                side, f"from {former[-1].client} to {each.client}", (turns.said(side, former[-1]),), each, CERTAIN
+                side, f" from {former[-1].client} to {each.client}:", (turns.said(side, former[-1]),), each, CERTAIN
             )
     return None
 
@@ -157,7 +154,7 @@ def _rebinding(evidence: Evidence) -> Finding | None:
 def _moved(side: Side, how: str, before: tuple[str, ...], each: Exchange, certainty: str) -> Finding:
     return Finding(
         "nat-rebinding",
-        f"The client's address changed during the call {how}: the relay doesn't know it there (437). "
+        f"The client's address changed during the call{how} the relay doesn't know the client there (437). "
         "A NAT forgot the old port after silence, or the network changed.",
         (*before, turns.said(side, each)),
         (
@@ -179,7 +176,7 @@ def _lost(evidence: Evidence) -> Finding | None:
         if granted.lifetime == 0:
             continue
         if allocation.mapped and allocation.mapped != allocation.client:
-            how = f"(or the relay was restarted): it was {allocation.mapped}"
+            how = f", or the relay was restarted: it was {allocation.mapped}, and"
             return _moved(side, how, (turns.said(side, granted),), each, LIKELY)
         return _restarted(side, granted, each)
     return None

@@ -12,10 +12,17 @@ from edgeturn.diagnose.evidence import Evidence, Flow, Side
 _SOME = 20  # packets
 _NOTABLE = 100  # bytes between the largest that were sent and that arrived
 _SMALLEST = 400  # bytes: what is smaller passes everywhere
-_MTU = (
-    "Make packets smaller: 1200 bytes or less in the application. MSS clamping in the router doesn't help UDP.",
-    "Let ICMP (too big, fragmentation needed) through the firewalls on the way; without it nobody learns the limit.",
-)
+_SAFE = 1200  # bytes of payload that pass nearly everywhere (RFC 9000 §14)
+_HEADERS = 48  # bytes of IPv6 and UDP
+
+
+def _smaller(most: int = _SAFE) -> tuple[str, ...]:
+    """Return how packets become small enough, and how one learns the limit."""
+    size = f"Make packets smaller: {min(most, _SAFE)} bytes or less in the application."
+    return (
+        f"{size} MSS clamping in the router doesn't help UDP.",
+        "Let ICMP (too big, fragmentation needed) through the firewalls on the way, or nobody learns the limit.",
+    )
 
 
 def _counted(side: Side) -> tuple[int, int] | None:
@@ -46,7 +53,7 @@ def _out_only(evidence: Evidence) -> Finding | None:
         lost = any(count >= _SOME for count in sent_there)
         return Finding(
             "media-out-only",
-            "Connected, but only one way: this side sends and receives nothing"
+            "Connected, but only one way: what this side sends goes out, and nothing comes in"
             + (", although the other side sends." if lost else "."),
             (_counts(side), *(_counts(other) for other in evidence.sides if other is not side and _counted(other))),
             (
@@ -66,7 +73,7 @@ def _in_only(evidence: Evidence) -> Finding | None:
             continue
         return Finding(
             "media-in-only",
-            "Connected, but only one way: this side receives and sends nothing.",
+            "Connected, but only one way: this side gets packets, and sends none.",
             (_counts(side),),
             (
                 "Look at this side's application: microphone or camera not allowed, track muted, direction recvonly?",
@@ -91,7 +98,7 @@ def _too_big(evidence: Evidence) -> Finding | None:
                     f"about a packet from {first.source} to {first.destination}",
                     f"{turns.times(len(errors))} in all; the largest payload was {_largest(side)} bytes",
                 ),
-                _MTU,
+                _smaller(first.mtu - _HEADERS if first.mtu > _HEADERS else _SAFE),
                 LIKELY,
             )
     return None
@@ -110,7 +117,7 @@ def _pieces(evidence: Evidence) -> Finding | None:
                     f"Large packets from {each.source} to {each.destination} are cut into pieces, "
                     "and only the first piece of each arrives.",
                     (f"{each.first} first pieces, no other",),
-                    ("A firewall on the way drops fragments: let them through, or make packets smaller.", *_MTU),
+                    ("A firewall on the way drops fragments: let them through.", *_smaller()),
                     CERTAIN,
                 )
     return None
@@ -129,7 +136,7 @@ def _swallowed(evidence: Evidence) -> Finding | None:
                 "mtu-silent",
                 f"Packets of more than {came} bytes from {_who(side)} to {_who(other)} are lost, without a word.",
                 (_counts(side), _counts(other), f"largest sent: {sent} bytes; largest that arrived: {came} bytes"),
-                _MTU,
+                _smaller(came),
                 LIKELY,
             )
     return None
@@ -143,12 +150,13 @@ def _nothing(evidence: Evidence) -> Finding | None:
     """Judge a side that connected through the relay, and through which nothing went."""
     for side in turns.sides(evidence):
         if seen.has_connected(side) and not side.media.sent_packets and not side.media.received_packets:
-            checks = [pair for pair in side.pairs if pair.state == "succeeded"]
+            working = sum(pair.state == "succeeded" for pair in side.pairs)
             hosts = ", ".join(sorted({host_of(exchange.server) for exchange in side.exchanges if exchange.server}))
+            by = f", by {hosts}" if hosts else ""
             return Finding(
                 "no-media",
                 "ICE connected, and no media was sent after it by either side.",
-                (f"{side.label}: {len(checks)} pairs that work{f', by {hosts}' if hosts else ''}; no packet but STUN",),
+                (f"{side.label}: pairs that work: {working}{by}; no packet but STUN",),
                 (
                     "Look at both applications: does a track or data channel exist, did DTLS end well?",
                     "A dump of chrome://webrtc-internals, given as another file, tells.",

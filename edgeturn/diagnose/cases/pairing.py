@@ -36,7 +36,7 @@ def _with_relay(side: Side, far: list[Candidate]) -> bool:
 def _checks(pairs: list[Pair]) -> str:
     """Return what became of the checks of pairs, as far as they were counted."""
     sent, received = (sum(getattr(pair, name) for pair in pairs) for name in ("checks_sent", "checks_received"))
-    return f"{sent or 'checks'} sent, none answered, {received or 'none'} received"
+    return f"{f'{sent} ' if sent else ''}checks sent, none answered, {received or 'none'} received"
 
 
 def _families(evidence: Evidence) -> Finding | None:
@@ -74,16 +74,24 @@ def _mappings(who: str, candidates: list[Candidate]) -> list[str]:
 
 
 def _surprises(side: Side) -> list[str]:
-    """Return the places that the other side came from, of an address that it had named with another port."""
-    known = {(each.address, each.port) for each in side.remote_candidates if each.kind == SRFLX}
-    addresses = {address for address, _ in known}
+    """Return the places that checks came from (prflx) and that are another port of an address that was named.
+
+    Chromium hides the address, so its port has to do.
+    """
+    named = seen.of_kind(side.remote_candidates, SRFLX)
     met = [pair.remote for pair in side.pairs if pair.remote is not None and pair.remote.kind == PRFLX]
-    met += [each for each in side.remote_candidates if each.kind == PRFLX]
-    places = [(each.address, each.port) for each in met if each.address in addresses]
-    return [
-        f"{side.label}: the other side came from {place(*each)}, which it hadn't named"
-        for each in dict.fromkeys(places) if each not in known
+    met += seen.of_kind(side.remote_candidates, PRFLX)
+    told = [
+        f"{side.label}: the other side came from {_at(each) if each.address else f'port {each.port}'} (prflx), "
+        "which it hadn't named" for each in met if _is_other(each, named)
     ]  # fmt: skip
+    return list(dict.fromkeys(told))
+
+
+def _is_other(found: Candidate, named: list[Candidate]) -> bool:
+    """Say whether a place is another port of an address that was named, or of one that isn't shown."""
+    ports = {each.port for each in named if found.address in ("", each.address)}
+    return bool(ports) and bool(found.port) and found.port not in ports
 
 
 def _symmetric(evidence: Evidence) -> Finding | None:
@@ -109,7 +117,22 @@ def _not_passed(evidence: Evidence) -> Finding | None:
             continue
         if side.pairs:
             return _TEXTS.finding("nat-not-passed", evidence, [f"{side.label}: {_checks(side.pairs)}"])
-        return _TEXTS.finding("no-relay-offered", evidence, [f"{side.label}: srflx, no relay"], POSSIBLE)
+        told = [f"{each.label}: srflx, no relay" for each in evidence.sides[:2]]
+        return _TEXTS.finding("no-relay-offered", evidence, told, POSSIBLE, who="Both sides know their outside address")
+    return None
+
+
+def _one_way(evidence: Evidence) -> Finding | None:
+    """Judge a side that gets the other's checks and no answer to its own."""
+    if any(_with_relay(side, seen.far(evidence, side)) for side in evidence.sides):
+        return None
+    for side in _tried(evidence):
+        if not any(pair.checks_received for pair in side.pairs) or any(pair.was_answered for pair in side.pairs):
+            continue
+        told = [f"{side.label}: {_checks(side.pairs)}"]
+        outside = {each.address for each in side.candidates if each.kind == SRFLX and each.address}
+        addresses = ", ".join(sorted(outside)) or "this side's outside address"
+        return _TEXTS.finding("one-way", evidence, told, LIKELY, addresses=addresses)
     return None
 
 
@@ -120,7 +143,8 @@ def _no_relay_here(evidence: Evidence) -> Finding | None:
     has = seen.kinds(evidence.sides[0].candidates)
     if SRFLX not in has or RELAY in has:
         return None
-    return _TEXTS.finding("no-relay-here", evidence, [f"{evidence.sides[0].label}: srflx, no relay"], POSSIBLE)
+    told = [f"{evidence.sides[0].label}: srflx, no relay"]
+    return _TEXTS.finding("no-relay-offered", evidence, told, POSSIBLE, who="This side knows its outside address")
 
 
 def _same_nat(evidence: Evidence) -> Finding | None:
@@ -195,18 +219,18 @@ def _came_from(evidence: Evidence, server: str) -> str:
     return ""
 
 
-def _relay_not_passed(evidence: Evidence) -> Finding | None:
+def _behind_relay(evidence: Evidence) -> Finding | None:
     """Judge pairs over a relay of which none is answered."""
     for side in _tried(evidence):
         pairs = [pair for pair in _relayed(side) if pair.was_tried]
         if not pairs or any(pair.was_answered for pair in pairs):
             continue
-        what = "nothing comes back from the other side"
+        what = "nothing comes back from the other side: it isn't trying, or"
         if any(pair.checks_received for pair in pairs):
-            what = "what the other side sends comes through it, but what goes out from it gets lost"
+            what = "what the other side sends comes through it, but what goes out from it gets lost:"
         places = dict.fromkeys(_at(pair.local) for pair in pairs if pair.local)
         told = [f"{side.label}, through {', '.join(places)}: {_checks(pairs)}"]
-        return _TEXTS.finding("relay-not-passed", evidence, told, what=what)
+        return _TEXTS.finding("firewall-behind-relay", evidence, told, what=what)
     return None
 
 
@@ -239,6 +263,7 @@ def _peer_refused(evidence: Evidence) -> Finding | None:
     for side in _tried(evidence):
         refused = [pair for pair in _relayed(side) if pair.state == "failed" and not pair.was_tried]
         peers = list(dict.fromkeys(pair.remote.address for pair in refused if pair.remote and pair.remote.address))
+        peers.sort(key=seen.is_private)  # the outside one is the one to be opened
         if not peers or len(refused) < len(_relayed(side)):
             continue
         told = [f"{side.label}: no check was sent through the relay to {', '.join(peers[:4])}"]
@@ -289,20 +314,21 @@ def _changed_fingerprint(evidence: Evidence) -> list[str]:
 
 
 _WAYS = ("nat-not-passed", "no-relay-offered", "hairpin", "only-host-candidates")
-_SILENCE = ("relay-not-passed", "far-relay-not-passed")
+_SILENCE = ("firewall-behind-relay", "far-relay-not-passed")
 
 CASES: tuple[Case, ...] = (
     Case("families-dont-meet", PAIRING, _families, (*_WAYS, "srflx-on-one-side")),
-    Case("symmetric-nats", PAIRING, _symmetric, ("nat-not-passed", "no-relay-offered", "no-relay-here")),
+    Case("symmetric-nats", PAIRING, _symmetric, ("nat-not-passed", "no-relay-offered", "one-way")),
     Case("relay-announces-private", PAIRING, _private_relay, (*_SILENCE, "wrong-announced-address")),
     Case("wrong-announced-address", PAIRING, _wrong_address, _SILENCE),
     Case("other-side-only-private", PAIRING, _other_private, (*_SILENCE, "peer-refused")),
-    Case("relay-not-passed", PAIRING, _relay_not_passed, ("far-relay-not-passed",)),
+    Case("firewall-behind-relay", PAIRING, _behind_relay, ("far-relay-not-passed",)),
     Case("far-relay-not-passed", PAIRING, _far_relay),
     Case("peer-refused", PAIRING, _peer_refused),
-    Case("hairpin", PAIRING, _same_nat, ("nat-not-passed", "no-relay-offered")),
+    Case("hairpin", PAIRING, _same_nat, ("nat-not-passed", "no-relay-offered", "one-way")),
+    Case("one-way", PAIRING, _one_way, ("nat-not-passed",)),
     Case("nat-not-passed", PAIRING, _not_passed),
-    Case("no-relay-here", PAIRING, _no_relay_here),
+    Case("no-relay-offered", PAIRING, _no_relay_here),
     Case("connection-lost", LASTING, _lost),
     Case("dtls-failed", SECURITY, _dtls),
 )

@@ -43,7 +43,7 @@ def _closed(side: Side, asked: Exchange, error: IcmpError) -> Finding:
         )
         return Finding("wrong-port", f"Nothing listens on UDP port {port} of {host}.", seen, steps, CERTAIN)
     return Finding(
-        "wrong-port",
+        "way-closed",
         f"The way to {asked.server} is closed: {error.said_by} answers {error.what}.",
         seen,
         (f"Open UDP port {port} at {error.said_by}, or try from another network.",),
@@ -77,7 +77,7 @@ def _udp_silent(evidence: Evidence) -> Finding | None:
     for side, each in _silent(evidence):
         if "tcp" not in turns.transports(evidence, each.server):
             return Finding(
-                "udp-silent",
+                "server-unreachable",
                 f"{each.server} never answers over UDP, and TCP wasn't tried.",
                 (turns.said(side, each),),
                 (
@@ -94,7 +94,7 @@ def _tcp_refused(evidence: Evidence) -> Finding | None:
     for side, each in _connections(evidence):
         if each.ended == "refused" and each.ended_by == "server":
             return Finding(
-                "tcp-refused",
+                "wrong-port",
                 f"Nothing listens on TCP port {each.server.rpartition(':')[2]} of {host_of(each.server)}.",
                 (turns.connected(side, each),),
                 (
@@ -110,7 +110,7 @@ def _tcp_silent(evidence: Evidence) -> Finding | None:
     for side, each in _connections(evidence):
         if not each.opened and not each.ended and each.tries > 1:
             return Finding(
-                "tcp-silent",
+                "server-unreachable",
                 f"{each.server} never answers over TCP: a firewall swallows the connection.",
                 (turns.connected(side, each),),
                 (f"Try TLS on port 443, which most firewalls let through: {_CALL_443}.", _LISTEN_443),
@@ -199,13 +199,13 @@ def _limited(evidence: Evidence) -> Finding | None:
 
 
 CASES: tuple[Case, ...] = (
-    Case("inspected", ALLOCATING, _inspected, ("udp-blocked", "udp-silent")),
+    Case("inspected", ALLOCATING, _inspected, ("udp-blocked", "server-unreachable")),
     Case("inspected-tls", ALLOCATING, _inspected_tls),
     Case("nothing-came", ALLOCATING, _nothing_came),
-    Case("rate-limited", ALLOCATING, _limited, ("udp-silent", "udp-blocked")),
-    Case("wrong-port", ALLOCATING, _unreachable, ("udp-silent", "udp-blocked")),
+    Case("rate-limited", ALLOCATING, _limited, ("server-unreachable", "udp-blocked")),
+    Case("wrong-port", ALLOCATING, _unreachable, ("server-unreachable", "udp-blocked")),
     Case("udp-blocked", ALLOCATING, _udp_blocked),
-    Case("udp-silent", ALLOCATING, _udp_silent),
-    Case("tcp-refused", ALLOCATING, _tcp_refused),
-    Case("tcp-silent", ALLOCATING, _tcp_silent),
+    Case("server-unreachable", ALLOCATING, _udp_silent),
+    Case("wrong-port", ALLOCATING, _tcp_refused),
+    Case("server-unreachable", ALLOCATING, _tcp_silent),
 )

@@ -8,10 +8,12 @@ import re
 from shlex import quote
 
 from edgeturn.capture.packets import host_of
-from edgeturn.diagnose import seen, turns
+from edgeturn.diagnose import seen, turns, wording
 from edgeturn.diagnose.case import CERTAIN, LIKELY, PAIRING, Case, Finding
-from edgeturn.diagnose.evidence import HOST, RELAY, SUCCESS, Evidence, Exchange, Pair, PeerFlow, Side
+from edgeturn.diagnose.evidence import HOST, RELAY, SUCCESS, Candidate, Evidence, Exchange, Pair, PeerFlow, Side
+from edgeturn.diagnose.texts import pairing
 
+_TEXTS = wording.of_cases(pairing.TEXT)
 _MANY = 3  # checks without an answer that no loss explains
 _ABOUT = re.compile(r"^peer \S+: ")  # what stands in front of the rule where the relay says it
 _PERMITTING = ("CreatePermission", "ChannelBind", "Send", "Connect")
@@ -33,7 +35,7 @@ def _refused(evidence: Evidence) -> Finding | None:
             (turns.said(side, each), *_why(reason, hosts)),
             (
                 _open(reason, hosts[0] if hosts else "ADDRESS"),
-                "A call doesn't need it where the other side has a candidate outside its network: does it?",
+                "Most calls don't need that: the other side's outside or relayed address is enough.",
             ),
             CERTAIN,
         )
@@ -107,7 +109,7 @@ def _unanswered(evidence: Evidence) -> list[tuple[Side, Pair]]:
     found = []
     for side in turns.trying(evidence):
         pairs = [pair for pair in side.pairs if pair.local and pair.local.kind == RELAY and pair.remote]
-        if not any(pair.checks_answered or pair.checks_received for pair in pairs):
+        if not any(pair.was_answered or pair.checks_received for pair in pairs):
             found += [(side, pair) for pair in pairs if pair.checks_sent >= _MANY and _permitted(side, pair)]
     return found
 
@@ -135,17 +137,14 @@ def _place(candidate: object) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _wrong_announced(evidence: Evidence) -> Finding | None:
+def _private(evidence: Evidence) -> Finding | None:
     for side in turns.trying(evidence):
         for each in turns.allocations(side):
-            relayed, server = host_of(each.relayed), host_of(each.server)
-            if not each.relayed or not seen.is_private(relayed) or seen.is_private(server):
-                continue
-            return _announced(
-                f"The relay announces {relayed}, a private address that peers outside its network can't reach.",
-                (turns.said(side, each), f"relayed address: {each.relayed}"),
-            )
-    return _answers_elsewhere(evidence)
+            relayed = host_of(each.relayed)
+            if each.relayed and seen.is_private(relayed) and not seen.is_private(host_of(each.server)):
+                told = [turns.said(side, each), f"relayed address: {each.relayed}"]
+                return _TEXTS.finding("relay-announces-private", evidence, told, CERTAIN, address=relayed)
+    return None
 
 
 def _answers_elsewhere(evidence: Evidence) -> Finding | None:
@@ -157,24 +156,14 @@ def _answers_elsewhere(evidence: Evidence) -> Finding | None:
                 continue
             for place in relayed:
                 if place.endswith(f":{pair.remote.port}") and host_of(place) != pair.remote.address:
-                    return _announced(
-                        f"The relay announces {host_of(place)}, and its packets come from {pair.remote.address}.",
-                        (f"relayed address {place}; {side.label} got checks from {_place(pair.remote)}",),
-                    )
+                    return _announced(evidence, place, side, pair.remote)
     return None
 
 
-def _announced(text: str, evidence: tuple[str, ...]) -> Finding:
-    return Finding(
-        "wrong-announced",
-        text,
-        evidence,
-        (
-            "Announce the public one: `edgeturn config set external_address auto` finds it, or name it.",
-            "Have a router in front of the relay forward its ports, too: `edgeturn config get relay_ports`.",
-        ),
-        CERTAIN,
-    )
+def _announced(evidence: Evidence, place: str, side: Side, sender: Candidate) -> Finding:
+    told = [f"relayed address {place}; {side.label} got checks from {_place(sender)}"]
+    said = {"address": host_of(place), "server": sender.address}
+    return _TEXTS.finding("wrong-announced-address", evidence, told, CERTAIN, **said)
 
 
 def _is_on_relay(side: Side, pair: Pair) -> bool:
@@ -268,18 +257,16 @@ def _nothing_back(evidence: Evidence) -> Finding | None:
     return None
 
 
+_SILENT = ("firewall-behind-relay", "hairpin")
+
 CASES: tuple[Case, ...] = (
-    Case("peer-refused", PAIRING, _refused, ("firewall-behind-relay", "relay-not-passed")),
+    Case("peer-refused", PAIRING, _refused, ("firewall-behind-relay",)),
     Case("peer-family", PAIRING, _other_family, ("firewall-behind-relay",)),
-    Case("no-permission", PAIRING, _no_permission, ("firewall-behind-relay", "relay-not-passed", "media-out-only")),
-    Case(
-        "wrong-announced",
-        PAIRING,
-        _wrong_announced,
-        ("firewall-behind-relay", "hairpin", "relay-announces-private", "wrong-announced-address", "relay-not-passed"),
-    ),
-    Case("other-side-silent", PAIRING, _other_side, ("firewall-behind-relay", "relay-not-passed", "hairpin")),
-    Case("hairpin", PAIRING, _hairpin, ("firewall-behind-relay", "relay-not-passed", "wrong-announced-address")),
-    Case("firewall-behind-relay", PAIRING, _firewall, ("relay-not-passed",)),
+    Case("no-permission", PAIRING, _no_permission, ("firewall-behind-relay", "media-out-only")),
+    Case("relay-announces-private", PAIRING, _private, (*_SILENT, "wrong-announced-address")),
+    Case("wrong-announced-address", PAIRING, _answers_elsewhere, _SILENT),
+    Case("other-side-silent", PAIRING, _other_side, _SILENT),
+    Case("hairpin", PAIRING, _hairpin, ("firewall-behind-relay", "wrong-announced-address")),
+    Case("firewall-behind-relay", PAIRING, _firewall),
     Case("firewall-behind-relay", PAIRING, _nothing_back, ("media-out-only",)),
 )

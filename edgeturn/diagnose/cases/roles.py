@@ -11,6 +11,9 @@ from edgeturn.diagnose.evidence import Description, Evidence, Side
 from edgeturn.diagnose.texts import roles
 
 _TEXTS = wording.of_cases(roles.TEXT)
+_MANY = 3
+_NONE_ARRIVED = "Look at the other findings: no packet passes between the two."
+_GIVE_WAY = "Update both programs: who is told 487 has to take the other role (RFC 8445 §7.2.5.1)."
 # What offer and answer may say together (RFC 8842 §5.3); actpass belongs to offers.
 _SETUP = {
     "actpass": ("active", "passive"),
@@ -54,16 +57,23 @@ def _candidates_refused(evidence: Evidence) -> Finding | None:
     return None
 
 
-def _no_answer(evidence: Evidence) -> Finding | None:
+def _half(evidence: Evidence, local: bool) -> Finding | None:
+    """Judge a side that has one description of two: its own (local), or the other's."""
+    has, lacks = ("setLocalDescription", "setRemoteDescription")[:: 1 if local else -1]
     for side in _waiting(evidence):
-        local, remote = (any(each.local is ours for each in side.descriptions) for ours in (True, False))
-        if local and not remote:
-            told = [f"{side.label}: setLocalDescription, and no setRemoteDescription"]
-            return _TEXTS.finding("no-answer", evidence, told, CERTAIN)
-        if remote and not local:
-            told = [f"{side.label}: setRemoteDescription, and no setLocalDescription"]
-            return _TEXTS.finding("not-answered", evidence, told, CERTAIN)
+        made = {each.local for each in side.descriptions}
+        if made == {local}:
+            told = [f"{side.label}: {has}, and no {lacks}"]
+            return _TEXTS.finding("no-answer" if local else "not-answered", evidence, told, CERTAIN)
     return None
+
+
+def _no_answer(evidence: Evidence) -> Finding | None:
+    return _half(evidence, local=True)
+
+
+def _not_answered(evidence: Evidence) -> Finding | None:
+    return _half(evidence, local=False)
 
 
 def _ends(evidence: Evidence) -> Iterator[tuple[str, Description, Description]]:
@@ -76,8 +86,12 @@ def _ends(evidence: Evidence) -> Iterator[tuple[str, Description, Description]]:
     sides = [side for side in evidence.sides if side.descriptions]
     if len(sides) == 2:
         mine, its = ([each for each in side.descriptions if each.local] for side in sides)
-        if mine and its:
+        if mine and its and not all(_has_answer(side) for side in sides):  # which were offers, handed out as answers
             yield " and ".join(dict.fromkeys(side.label for side in sides)), mine[-1], its[-1]
+
+
+def _has_answer(side: Side) -> bool:
+    return any(not each.local and each.kind == "answer" for each in side.descriptions)
 
 
 def _both_offer(evidence: Evidence) -> Finding | None:
@@ -121,7 +135,22 @@ def _same_role(evidence: Evidence) -> Finding | None:
     if len(told) != 2 or told[0].controlling is not told[1].controlling:
         return None
     role = "controlling" if told[0].controlling else "controlled"
-    return _TEXTS.finding("same-role", evidence, [f"{side.label}: {role}" for side in told], POSSIBLE, role=role)
+    why = ": the conflict is settled by the first check that arrives, so none arrived"
+    told_of = [f"{side.label}: {role}" for side in told]
+    return _TEXTS.finding("same-role", evidence, told_of, POSSIBLE, role=role, why=why, step=_NONE_ARRIVED)
+
+
+def _stubborn(evidence: Evidence) -> Finding | None:
+    """Judge checks that are answered by 487 again and again: once or twice settles a conflict."""
+    for side in evidence.sides:
+        for pair in side.pairs:
+            if pair.conflicts < _MANY or pair.conflicts <= pair.checks_answered:
+                continue
+            role = "controlled" if side.controlling is False else "controlling"
+            why = ", and one of them doesn't give way: checks are refused by 487 again and again"
+            told = [f"{side.label}: {pair.conflicts} checks answered by 487, {pair.checks_answered} by success"]
+            return _TEXTS.finding("same-role", evidence, told, CERTAIN, role=role, why=why, step=_GIVE_WAY)
+    return None
 
 
 def _refused_media(evidence: Evidence) -> Finding | None:
@@ -145,19 +174,23 @@ def _empty(evidence: Evidence) -> Finding | None:
 
 
 _WAYS = (
-    "only-host-candidates", "hosts-hidden", "srflx-on-one-side", "nat-not-passed", "no-relay-offered", "no-relay-here",
+    "only-host-candidates", "hosts-hidden", "srflx-on-one-side", "nat-not-passed", "no-relay-offered",
     "hairpin",
     "symmetric-nats",
 )  # fmt: skip
 
+_SILENCE = (*_WAYS, "firewall-behind-relay", "far-relay-not-passed")
+
 CASES: tuple[Case, ...] = (
-    Case("no-answer", ROLES, _no_answer, _WAYS),
+    Case("no-answer", ROLES, _no_answer, _SILENCE),
+    Case("not-answered", ROLES, _not_answered, _SILENCE),
     Case("both-offer", ROLES, _both_offer, _WAYS),
     Case("candidates-never-added", ROLES, _no_candidates_came, (*_WAYS, "no-server-named")),
     Case("candidates-refused", ROLES, _candidates_refused),
     Case("both-lite", ROLES, _both_lite, (*_WAYS, "lite-behind-nat")),
     Case("lite-behind-nat", ROLES, _lite_behind_nat, _WAYS),
     Case("setup-doesnt-fit", ROLES, _setup, ("dtls-failed",)),
+    Case("same-role", ROLES, _stubborn),
     Case("same-role", ROLES, _same_role),
     Case("media-refused", ROLES, _refused_media),
     Case("no-candidates-in-sdp", ROLES, _empty),

@@ -179,13 +179,13 @@ def _of_part(part: str, errors: list[tuple[str, str, int]]) -> Side:
 
 
 def _shown(part: str) -> Iterator[Description]:
-    """Return the descriptions that the tabs name; the page shows the text of the first one only."""
+    """Return the descriptions; tabs are named for both, and the first one's text is shown, where there is one."""
     for number, found in enumerate(list(_TAB.finditer(part))[:2]):
         local, kind = found[1] == "Local", found[2].lower()
         start = part.find("v=0", found.end())
         if number == 0 and start >= 0:
             yield sdp.describe(part[start:], kind, local)[0]
-        else:
+        elif number:
             yield Description(local, kind)
 
 

@@ -18,6 +18,7 @@ MOST_EXCHANGES = 20_000
 MOST_WAYS = 2_000
 MOST_FLOWS = 5_000
 _MOST_PENDING = 20_000
+_ROLE_CONFLICT = 487
 _TURN = ("Allocate", "Refresh", "CreatePermission", "ChannelBind", "Connect", "ConnectionBind")
 _FIRST_CHANNEL, _LAST_CHANNEL = 0x40, 0x7F  # the first byte of ChannelData, with RFC 5766's range
 
@@ -63,6 +64,7 @@ class Checks:
 
     sent: dict[str, int] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)  # checks of that end that were answered
+    conflicts: int = 0  # checks of either that were answered by 487 (RFC 8445 §7.3.1.1)
     packets: dict[str, int] = field(default_factory=dict)  # of media, sent by that end
     size: dict[str, int] = field(default_factory=dict)
     largest: dict[str, int] = field(default_factory=dict)
@@ -284,3 +286,5 @@ class Dialogue:
             asked, who = self._checks[key]
             if who != sender:
                 asked.answered[who] = asked.answered.get(who, 0) + 1
+        elif message.code == _ROLE_CONFLICT and key in self._checks:
+            self._checks[key][0].conflicts += 1

@@ -6,10 +6,11 @@ Rule 3: who stops it by Ctrl-C gets what was seen until then. Secrets of the con
 """
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from edgeturn.capture.live import events
+from edgeturn.capture.live import Live
 from edgeturn.command import control
 from edgeturn.diagnose.evidence import Event, Evidence, OwnRelay, Side
 from edgeturn.diagnose.reading.dialogue import Dialogue
@@ -63,15 +64,20 @@ def _event(document: Document) -> Event:
     return Event(_at(document), str(document["event"]), ", ".join(told))
 
 
-def gather(settings: Configuration, client: str | None, seconds: int) -> Evidence:
+def gather(
+    settings: Configuration, client: str | None, seconds: int, begun: Callable[[], None] = lambda: None
+) -> Evidence:
     """Return what the relay of a configuration shows of a client, of all for None, in so many seconds.
+
+    begun is called when the relay has agreed and shows what happens.
 
     Failure (edgeturn.command.failure) where no relay answers, or where it refuses.
     """
     before = _sessions(settings)
     watching = _Watching()
-    with suppress(KeyboardInterrupt):
-        for document in events(settings, client=client, seconds=seconds):
+    with suppress(KeyboardInterrupt), Live(settings, client, None, seconds) as shown:
+        begun()
+        for document in shown:
             watching.take(document)
     after = _sessions(settings)
     found = sides(f"live on {settings.text('realm')}", "live", watching.dialogue)

@@ -135,6 +135,7 @@ def _add_pair(side: Side, local: Candidate | None, mine: str, peer: str, checks:
                 checks.sent.get(peer, 0),
                 checks.size.get(mine, 0),
                 checks.size.get(peer, 0),
+                conflicts=checks.conflicts,
             )
         )
     if checks.packets:

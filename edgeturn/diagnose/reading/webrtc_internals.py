@@ -40,10 +40,12 @@ def read(name: str, data: bytes) -> list[Side]:
         )
     rows = [row for row in connections.values() if isinstance(row, dict)][:_MOST_CONNECTIONS]
     numbered = len(rows) > 1
-    return [
+    sides = [
         _side(f"{name}{f', connection {number}' if numbered else ''} (webrtc-internals)", row)
         for number, row in enumerate(rows, 1)
     ]
+    # Pages make connections only to see what the browser can; they say nothing beside one that was used.
+    return [side for side in sides if side.descriptions or side.candidates or side.errors] or sides
 
 
 def _side(name: str, connection: Row) -> Side:

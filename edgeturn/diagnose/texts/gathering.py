@@ -21,7 +21,8 @@ The server's name {host} can't be resolved there: no address, no STUN, no TURN.
 One side's network lets no UDP through to the server, and TCP wasn't tried.
 - Name the relay over TCP and TLS, too: `turn:HOST:3478?transport=tcp` and, for networks that let only the web through,
   `turns:HOST:443?transport=tcp`. It needs `edgeturn config add listen_tls 0.0.0.0:443` and a certificate.
-- `edgeturn probe {uri}` in that network shows what passes.
+- `edgeturn probe {uri}` in that network shows what passes. If all does, the relay may have sent this side to another
+  server (300) that is silent, which no browser shows: `edgeturn config get alternate_server`.
 
 # tcp-blocked-too
 One side's network lets neither UDP nor TCP through to the server; TLS on port 443, which looks like the web, wasn't
@@ -36,7 +37,7 @@ One side's network lets neither UDP nor TCP nor TLS through to the server.
 - Does that machine trust the certificate? `edgeturn check {uri}` there says so.
 - Otherwise only a proxy of that network, or another network, helps.
 
-# wrong-port-named
+# wrong-port
 The application names port {port}, where this relay doesn't listen; it listens on {ports}.
 - Correct the port in the application: `edgeturn credentials` prints the right URIs.
 - Or listen there, too: `edgeturn config reference` explains listen and listen_tls.
@@ -47,61 +48,26 @@ The application names port {port}, where this relay doesn't listen; it listens o
   packets.
 - `edgeturn check {uri}` from outside says at which step it ends.
 - Compare the port ({ports}) with what the relay listens on. Usual are 3478, 5349 and 443.
-- Where a network drops UDP, name the relay over TCP and TLS, too: `turn:HOST:3478?transport=tcp`,
-  `turns:HOST:443?transport=tcp`.
+- {instead}
+
+# connection-refused
+The server's side ends the connection over {ways} at once: nothing listens on that port{certificate}.
++ `edgeturn check` tests port and certificate; `edgeturn status` says where it listens.
+- `edgeturn check {uri}` on that machine says at which step it ends.
+- {then}
 
 # server-silent
 The server gave no candidate: it isn't reached, or it refuses the credential. This report of Firefox doesn't say which.
 - In about:webrtc select and copy the whole page instead of the report: its log has the server's answers.
 - `edgeturn check {uri}` with the application's credential shows both.
 
-# redirected
-The TURN server sends clients to another server (300), and the browser didn't follow.
-- Name the other server in the application; `edgeturn config get alternate_server` shows it.
-
-# credential-refused
-The TURN server refuses the credential (401): wrong secret or password, expired, or made for another realm.
-+ `edgeturn credentials` prints one that works; try it in the application's place. Compare the application's secret
-  with `edgeturn secret list --show`.
-- A user name that begins with a number is valid until that Unix time: compare it with `date +%s`.
-- Both clocks must be right, the relay's and that of who mints the credential.
-- `edgeturn check {uri} --user NAME --password TEXT` tries a credential.
-
-# refused-by-policy
-The TURN server refuses this client or its peer by its rules (403).
-- `edgeturn trace` shows the rule. `edgeturn config add allow_peer NETWORK` opens a network by name.
-
-# allocation-mismatch
-The TURN server says that the client has an allocation already, or none (437): the same port was used twice.
-- `edgeturn sessions` lists them; one ends by itself within ten minutes, or by `edgeturn kick`.
-
-# stale-nonce
-The TURN server's nonce ran out and the client didn't take the new one (438).
-- Update the client: it has to repeat the request with the new nonce (RFC 8489 §9.2.5).
-
-# credential-changed
-The client changed its credential in the middle of an allocation (441).
-- Make a new RTCPeerConnection with the new credential, or restart ICE.
-
-# unsupported-transport
-The TURN server doesn't relay over the transport that was asked for (442).
-- Ask for UDP. Relaying TCP to peers is an option of its own: `edgeturn config reference`.
-
-# quota-reached
-The user has as many allocations as the TURN server allows (486).
-+ `edgeturn config set user_quota NUMBER`, then `edgeturn reload`.
-- `edgeturn sessions` shows whose they are, `edgeturn kick` ends them.
-- A browser takes one for each server URI and interface, and without BUNDLE for each medium.
-
-# pool-empty
-The TURN server has no allocation or no port left (508).
-+ `edgeturn config set max_allocations NUMBER`, or a wider `relay_ports`; `edgeturn plan` says what it costs.
-- `edgeturn status` shows the pools.
-
 # relay-missing
-A TURN server is named and no relayed candidate came of it, though STUN works: mostly a refused credential.
-+ `edgeturn credentials` prints one that works; try it in the application's place.
-- `edgeturn check {uri} --user NAME --password TEXT` with the application's credential.
+STUN works, and no relayed candidate came of the TURN server that is named: {why}.
+- `edgeturn check {uri} --user NAME --password TEXT` with the application's credential says at which step it ends.
+- No browser shows whether the server sent it to another one (300): `edgeturn config get alternate_server`. Firefox
+  shows refusals only in the log of the whole page of about:webrtc: copy that.
++ `edgeturn diagnose --live` during a call shows what the relay answers, `edgeturn credentials` prints a credential that
+  works.
 
 # hosts-hidden
 The only addresses are names that end in .local, which hide the real ones; outside of the same network nobody can

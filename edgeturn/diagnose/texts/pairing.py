@@ -19,17 +19,17 @@ nothing in, and no TURN server is there to help.
 - Give both sides a TURN server; one relayed candidate is enough. `edgeturn credentials` prints iceServers.
 - `edgeturn probe stun:HOST` in each network says which NAT it is.
 
-# no-relay-offered
-Both sides know their outside addresses, but neither has a relayed candidate: with a symmetric NAT or a strict firewall
-this fails.
+# one-way
+Packets pass in one direction only: what the other side sends arrives here, and nothing that is sent from here arrives
+there. No TURN server is there to help.
 - Give both sides a TURN server; one relayed candidate is enough. `edgeturn credentials` prints iceServers.
-- `edgeturn probe stun:HOST` in each network says which NAT it is.
+- Look at the firewall in front of the other side: it drops what comes from {addresses}.
 
-# no-relay-here
-There is an outside address and no relayed one: with a symmetric NAT or a strict firewall on either side this fails.
-- Give the application a TURN server: `edgeturn credentials` prints iceServers.
-- If it names one already: `edgeturn check turn:HOST --user NAME --password TEXT` with its credential says what fails.
-- Give the other side's candidates as a second file; both tell more.
+# no-relay-offered
+{who}, and there is no relayed candidate: with a symmetric NAT or a strict firewall on either side this fails.
+- Give both sides a TURN server; one relayed candidate is enough. `edgeturn credentials` prints iceServers.
+- If one is named already: `edgeturn check turn:HOST --user NAME --password TEXT` with its credential says what fails.
+- `edgeturn probe stun:HOST` in each network says which NAT it is.
 
 # hairpin
 Both sides are behind the same outside address, and that NAT doesn't send packets back inside (hairpin); the direct way
@@ -56,24 +56,26 @@ STUN and no TURN server was reached.
 - Look at the other side: `edgeturn diagnose` with its dump as a second file says why it gathered nothing more.
 - Does it get the same iceServers? Does its network let UDP out? If not, name the relay over TCP and TLS, too.
 
-# relay-not-passed
-The relay was allocated and used, and {what}: a firewall between the relay and the peers drops the relay's ports.
+# firewall-behind-relay
+The relay was allocated and used, and {what} a firewall between the relay and the peers drops the relay's ports.
 + `edgeturn firewall show` says who drops them, `edgeturn firewall open` opens them.
 - The ports of `relay_ports` have to be open for UDP at the relay, and at the router in front of it.
 - `edgeturn check` sends packets through the relay and back, and says at which step it ends.
 - `edgeturn sessions` during a call shows whether packets go up and none come down.
+- Give the other side's dump as a second file: it tells whether that side got this one's candidates, and tried.
 
 # far-relay-not-passed
 The other side has a relayed address, and what is sent there isn't answered: the relay's ports are closed, it announces
-a wrong address, or this network lets no UDP out.
+a wrong address, its rules refuse this side, or this network lets no UDP out.
 - At that relay: `edgeturn check`, then `edgeturn firewall show`; the ports of `relay_ports` have to be open for UDP.
 - Name a TURN server on this side, too, best over UDP, TCP and TLS. `edgeturn credentials` prints iceServers.
-- Give the other side's dump as a second file; it tells which of the three it is.
+- Give the other side's dump as a second file; it tells which of these it is.
 
 # peer-refused
 The relay refuses to send to any address that the other side offers, by its rules for peers.
-+ Where it is meant to reach that address: `edgeturn config add allow_peer {peer}`, then `edgeturn reload`.
-- `edgeturn trace` shows the rule that refuses.
++ `edgeturn config add allow_peer {peer}`, then `edgeturn reload`, if it is meant to reach that address;
+  `edgeturn trace` shows the rule that refuses.
+- A relay refuses private addresses, its own network and what deny_peer names. Let the other side use a relay, too.
 
 # connection-lost
 The call connected, and {seconds} later its way broke; no other way was found.

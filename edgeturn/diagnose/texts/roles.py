@@ -47,8 +47,9 @@ Offer and answer don't fit in who begins DTLS: setup:{offer} and setup:{answer}.
   at fault.
 
 # same-role
-Both sides are {role} in ICE; the conflict is settled by the first check that arrives, so none arrived.
-- Look at the other findings: no packet passes between the two. The side that offers is controlling (RFC 8445 §6.1.1).
+Both sides are {role} in ICE{why}.
+- {step}
+- The side that offers is controlling (RFC 8445 §6.1.1): let only one side offer, and hand out no offer as an answer.
 
 # media-refused
 The answer refuses {media} (port 0): no format in common, or the other side doesn't want it.
