@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.kernel.firewall.tables import Tables
 
-_NOT_PERMITTED = "the firewall may be seen and changed by root only (CAP_NET_ADMIN): call this as root."
+_NOT_PERMITTED = "the firewall may be seen and changed by root only (CAP_NET_ADMIN): call this as root"
 _NO_NF_TABLES = (
     "this kernel has no nf_tables: on OpenWrt install the package kmod-nft-core, elsewhere `modprobe nf_tables`; "
     "where iptables does the work, `iptables-save` shows its rules."
@@ -35,8 +35,9 @@ def firewall_command() -> None:
 
     A table of our own accepts and counts what clients send to the listening ports, over UDP and where the relay serves
     TCP and TLS over TCP, and what peers send to the ports that are relayed now: the relay adds and removes those by
-    itself. Peers get in over TCP with option `tcp_relay`. What another table drops stays dropped; that is found, with
-    the commands that open it there. Packets that the kernel path carries pass no firewall.
+    itself. Peers get in over TCP with option `tcp_relay`. Ports that only local networks reach are left out. What
+    another table drops stays dropped; that is found, with the commands that open it there. Packets that the kernel path
+    carries pass no firewall.
 
     \b
     Examples:
@@ -52,7 +53,7 @@ def firewall_command() -> None:
 def show(file: Path, as_json: bool) -> None:
     """Show what is open, what is in the way, and what to do. Changes nothing."""
     settings = kernel_advice.read(file)
-    with _tables() as link:
+    with _tables("show", file) as link:
         from edgeturn.cli import firewall_report
 
         report = firewall_report.make(link, settings, file)
@@ -72,7 +73,7 @@ def open_ports(file: Path, as_json: bool) -> None:
     The relay keeps its live ports in it. Where the relay may not, as with option `user`, all of `relay_ports` is open.
     """
     settings = kernel_advice.read(file)
-    with _tables() as link:
+    with _tables("open", file) as link:
         from edgeturn.cli import firewall_report
 
         why_not = _open(link, settings)
@@ -90,7 +91,7 @@ def open_ports(file: Path, as_json: bool) -> None:
 def close_ports(file: Path, as_json: bool) -> None:
     """Remove our table; others' rules stay as they are."""
     settings = kernel_advice.read(file)
-    with _tables() as link:
+    with _tables("close", file) as link:
         from edgeturn.kernel.firewall import own
 
         table = instance(settings.text("control"))
@@ -128,8 +129,8 @@ def _refill(settings: Configuration) -> str:
 
 
 @contextmanager
-def _tables() -> "Iterator[Tables]":
-    """Open nf_tables; Failure with what to do where that can't be."""
+def _tables(name: str, file: Path) -> "Iterator[Tables]":
+    """Open nf_tables for one of our commands; Failure with what to do where that can't be."""
     if not has_pyroute2():
         raise Failure(f"{NEEDS_PYROUTE2}.")
     from pyroute2.netlink.exceptions import NetlinkError
@@ -140,7 +141,9 @@ def _tables() -> "Iterator[Tables]":
         with Tables() as link:
             yield link
     except Unavailable as unavailable:
-        raise Failure(_NOT_PERMITTED if not unavailable.permitted else _NO_NF_TABLES) from None
+        if unavailable.permitted:
+            raise Failure(_NO_NF_TABLES) from None
+        raise Failure(f"{_NOT_PERMITTED}: `{place.as_root(f'firewall {name}', file)}`.") from None
     except NetlinkError as error:
         said = error.args[-1]
         raise Failure(f"the kernel's nf_tables refused: {said}; `nft list ruleset` shows what is there.") from None

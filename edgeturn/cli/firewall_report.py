@@ -69,19 +69,29 @@ class Report:
         assert self.opened is not None
         places = ((UDP, self.opened.listening), (TCP, self.opened.listening_tcp))
         ports = " and ".join(_over(transport, _listed(ports)) for transport, ports in places if ports)
+        clients = f"{ports} for clients" if ports else "nothing for clients, who are in local networks only"
+        click.echo(f"Open in the table inet {self.table}: {clients},")
+        for line in self._opened_for_peers(why_not):
+            click.echo(line)
+
+    def _opened_for_peers(self, why_not: str) -> tuple[str, ...]:
+        assert self.opened is not None
+        if PEERS not in self.opened.counters:
+            return ("and nothing for peers, who are in local networks only.",)
         peers = "peers, over UDP and TCP," if PEERS_TCP in self.opened.counters else "peers"
-        click.echo(f"Open in the table inet {self.table}: {ports} for clients,")
         if self.opened.ports is None:
             live = counted(len(self.opened.relayed), "port")
-            click.echo(f"and for {peers} each relayed port while it is given to a client, {live} now.")
-            return
-        click.echo(f"and for {peers} all of {_range(self.opened.ports)}, as the relay can't follow its live ports:")
-        click.echo(f"{why_not}.")
+            return (f"and for {peers} each relayed port while it is given to a client, {live} now.",)
+        reason = f"and for {peers} all of {_range(self.opened.ports)}, as the relay can't follow its live ports:"
+        return reason, f"{why_not}."
 
     def print_table(self) -> None:
         """Print what our table accepts and has counted."""
         if self.opened is None:
             click.echo(f"There is no table inet {self.table}; `{place.command('firewall open', self.file)}` makes it.")
+            return
+        if not self.opened.counters:
+            click.echo(f"The table inet {self.table} accepts nothing: only local networks reach the relay.")
             return
         click.echo(f"The table inet {self.table} accepts:\n")
         ports = _ports(self.opened)

@@ -186,4 +186,12 @@ def explained(settings: Configuration, file: Path) -> Iterator[None]:
     except (LoadError, Unattachable) as error:
         raise Failure(f"{error}.") from None
     except OSError as error:
-        raise Failure(kernel_report.explain(error, settings, file)) from None
+        said = kernel_report.explain(error, settings, file)
+        is_refused = isinstance(error, PermissionError) and os.geteuid() != 0
+        raise Failure(f"{said} Call it as root: `{_as_root(file)}`." if is_refused else said) from None
+
+
+def _as_root(file: Path) -> str:
+    """Return what to type to run the command that runs now as root."""
+    context = click.get_current_context(silent=True)
+    return place.as_root(f"kernel {context.info_name if context else 'status'}", file)

@@ -3,6 +3,7 @@
 `-c FILE` behind any command, or once behind `edgeturn`, or the default of the system.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,11 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 OPENWRT_FOLDER = Path(place.OPENWRT_FOLDER)
 SYSTEM_FILE = Path(place.SYSTEM_FILE)
+
+# Where sudo looks for programs: Debian's secure_path. What pipx and a checkout bring is elsewhere.
+_ROOTS_FOLDERS = [
+    Path(each) for each in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+]
 
 _HELP = "Configuration file.  [default: /etc/config/edgeturn where /etc/config is (OpenWrt), else /etc/edgeturn/edgeturn.conf for root or where it exists, else ~/.config/edgeturn/edgeturn.conf]"  # fmt: skip  # noqa: E501
 
@@ -82,3 +88,13 @@ def parse(text: str, file: Path) -> Configuration:
 def command(name: str, file: Path | None, *words: str) -> str:
     """Return what to type to run a command on a file, or on none, for messages; words are what a shell might take."""
     return place.command(name, None if file is None or file == default_file() else str(file), *words)
+
+
+def as_root(name: str, file: Path) -> str:
+    """Return what to type to run a command as root, whose programs and default file are others than ours."""
+    called = Path(sys.argv[0])
+    known = called.name != "edgeturn" or any(exists(each / "edgeturn") for each in _ROOTS_FOLDERS)
+    program = "edgeturn" if known else place.quoted(str(called.absolute()))
+    default = OPENWRT_FOLDER / "edgeturn" if exists(OPENWRT_FOLDER) else SYSTEM_FILE
+    rest = [] if file.absolute() == default else ["-c", place.quoted(str(file.absolute()))]
+    return " ".join(["sudo", program, name, *rest])

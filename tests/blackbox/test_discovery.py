@@ -117,7 +117,8 @@ def test_a_reload_switches_it_on_and_off(relay: Relay, asker: Asker) -> None:
 
 
 def test_the_firewall_opens_the_second_port_where_it_is_listened_on() -> None:
-    for listen, ports in ((f"list listen '{HOST}'\n\tlist listen '{SECOND}'", [3478, 3479]), ("", [3478])):
+    two = "list listen '192.0.2.1'\n\tlist listen '192.0.2.2'"
+    for listen, ports in ((two, [3478, 3479]), ("", [3478])):
         settings = Configuration(f"config relay\n\toption nat_discovery '1'\n\t{listen}\n", "edgeturn.conf")
         assert listening_ports(settings) == ports
 

@@ -258,6 +258,24 @@ def test_each_transport_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("opened", "clients", "peers"),
+    [
+        (Opened([]), "nothing for clients, who are in local networks only,", "and nothing for peers, who are"),
+        (Opened([], counters={PEERS: Counted()}), "nothing for clients, who", "and for peers each relayed port"),
+        (Opened([3478], counters={CLIENTS: Counted()}), "UDP 3478 for clients,", "and nothing for peers, who are"),
+    ],
+)
+def test_what_local_networks_alone_reach_is_told(
+    opened: Opened, clients: str, peers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report([], opened).print_opened("")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"Open in the table inet edgeturn: {clients}") and second.startswith(peers)
+    report([], opened).print_table()
+    assert ("accepts nothing: only local networks reach the relay." in capsys.readouterr().out) == (not opened.counters)
+
+
 def test_programs_get_all_of_it() -> None:
     opened = Opened([443, 3478], {50000: 599999}, None, {CLIENTS: Counted(3, 400), CLIENTS_TCP: Counted()}, [443])
     document = json.loads(json.dumps(report(closed(FW4_WAN, CLIENTS), opened).document()))
@@ -284,7 +302,7 @@ def test_without_pyroute2_it_says_what_brings_it(file: Path, call: Call, monkeyp
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (Unavailable(permitted=False), "by root only (CAP_NET_ADMIN): call this as root."),
+        (Unavailable(permitted=False), "by root only (CAP_NET_ADMIN): call this as root: `sudo edgeturn firewall "),
         (Unavailable(permitted=True), "this kernel has no nf_tables: on OpenWrt install the package kmod-nft-core"),
         (NetlinkError(16, "Device or resource busy"), "the kernel's nf_tables refused: Device or resource busy; `nft"),
     ],

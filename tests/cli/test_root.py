@@ -79,3 +79,25 @@ def test_the_default_file(
     monkeypatch.setattr(seam, "user_id", lambda: 0 if root else 1000)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert place.default_file() == tmp_path / expected
+
+
+@pytest.mark.parametrize(
+    ("called", "among", "file", "expected"),
+    [
+        ("/home/ann/.local/bin/edgeturn", False, "own.conf", "sudo /home/ann/.local/bin/edgeturn kernel attach -c {}"),
+        ("/usr/bin/edgeturn", True, "own.conf", "sudo edgeturn kernel attach -c {}"),
+        ("/usr/bin/edgeturn", True, "system.conf", "sudo edgeturn kernel attach"),
+        ("/src/edgeturn/__main__.py", False, "system.conf", "sudo edgeturn kernel attach"),
+    ],
+)
+def test_what_root_has_to_type(
+    called: str, among: bool, file: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if among:
+        (tmp_path / "edgeturn").touch()
+    monkeypatch.setattr(place, "_ROOTS_FOLDERS", [tmp_path])
+    monkeypatch.setattr(place, "OPENWRT_FOLDER", tmp_path / "config")
+    monkeypatch.setattr(place, "SYSTEM_FILE", tmp_path / "system.conf")
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.chdir(tmp_path)
+    assert place.as_root("kernel attach", Path(file)) == expected.format(tmp_path / file)

@@ -1,7 +1,10 @@
 """What a person is told to type, where OpenWrt's service runs the relay and where it doesn't."""
 
+import resource
 import socket
 import threading
+import tracemalloc
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from edgeturn.command import change, control, live, place
 from edgeturn.command.failure import Failure, Wrong
 from edgeturn.relay import configuration
 from edgeturn.relay.uci import ConfigError
+
+_LITTLE, _ROOM = 4 << 20, 64 << 20  # bytes
 
 
 @pytest.fixture
@@ -46,12 +51,25 @@ def test_another_file_isnt_the_services(on_openwrt: str) -> None:
     assert place.service("start", "/tmp/mine.conf") == "edgeturn run -c /tmp/mine.conf"
 
 
+@pytest.fixture
+def bounded() -> Iterator[None]:
+    """Let this process take so much memory more and no more: a defect here would fill the machine's."""
+    before, words = resource.getrlimit(resource.RLIMIT_AS), Path("/proc/self/statm").read_text().split()
+    resource.setrlimit(resource.RLIMIT_AS, (int(words[0]) * resource.getpagesize() + _ROOM, before[1]))
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.usefixtures("bounded")
 def test_what_has_no_end_is_no_configuration() -> None:
     for read in (place.read_text, lambda file: place_of_click.read_text(Path(file))):
         with pytest.raises(Wrong, match="too large for a configuration"):
             read("/dev/zero")
     with pytest.raises(ConfigError, match="too large for a configuration"):
         configuration.read_text("/dev/zero")
+    assert tracemalloc.get_traced_memory()[1] < _LITTLE
 
 
 def test_who_never_stops_answering_is_no_relay(

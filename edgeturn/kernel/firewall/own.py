@@ -17,7 +17,8 @@
 Rule 1: it's made and removed whole, and what is right already is left alone with its counters. Another version's table
         isn't right: it's replaced, and the live ports stay in it.
 Rule 2: ports are enough: nothing is forbidden here, so the address beside it would forbid nothing more.
-Rule 3: what it accepts another table may still drop, before or after; that is found by obstacles.
+Rule 3: what local networks alone reach has no rule here: nobody else has to get in (neighbourhood.py).
+Rule 4: what it accepts another table may still drop, before or after; that is found by obstacles.
 """
 
 import errno
@@ -106,19 +107,21 @@ class Opened:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be accepted: listening ports of both transports, and whether peers come over TCP too."""
+    """What is to be accepted: listening ports of both transports; whether peers come at all, and over TCP too."""
 
     listening: Sequence[int]
     listening_tcp: Sequence[int]
+    peers: bool
     tcp_peers: bool
 
     def rules(self, ports: tuple[int, int] | None) -> Opened:
-        """Return the table for it, with a range of ports where one is given."""
+        """Return the table for it, with a range of peers' ports where one is given."""
+        ports = ports if self.peers else None
         asked = {
-            CLIENTS: True,
+            CLIENTS: bool(self.listening),
             CLIENTS_TCP: bool(self.listening_tcp),
-            PEERS: True,
-            PEERS_TCP: self.tcp_peers,
+            PEERS: self.peers,
+            PEERS_TCP: self.peers and self.tcp_peers,
             RANGE: ports is not None,
             RANGE_TCP: ports is not None and self.tcp_peers,
         }
@@ -189,7 +192,8 @@ def _creation(table: str, wanted: Opened) -> list[Change]:
         LISTENING_TCP: [element(port(each)) for each in wanted.listening_tcp],
         RELAYED: [element(port(each), milliseconds) for each, milliseconds in wanted.relayed.items()],
     }
-    used = [called for called in contents if called in [RULES[each][1] for each in wanted.counters]]
+    ruled = [RULES[each][1] for each in wanted.counters]
+    used = [called for called in contents if called in (LISTENING, RELAYED, *ruled)]
     flags = {RELAYED: _SET_HAS_TIMEOUTS}
     return [
         Change(tables.NEW_TABLE, CREATE, INET, [(_TABLE_NAME, name(table))]),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pyroute2 import IPRoute
 
 from edgeturn.kernel.firewall import own, passage
+from edgeturn.kernel.firewall.neighbourhood import Neighbourhood
 from edgeturn.kernel.firewall.passage import Obstacle, Packet, Passage
 from edgeturn.kernel.firewall.ruleset import Ruleset
 from edgeturn.protocol.address import ip_of, parse_ip, port_of
@@ -117,15 +118,23 @@ def has_tcp_peers(settings: Configuration) -> bool:
 
 
 def listening_ports(settings: Configuration, transport: str = UDP) -> list[int]:
-    """Return the ports that clients send to over a transport."""
+    """Return the ports that clients who aren't in local networks send to over a transport."""
     places = listeners.wanted(settings) + listeners.addresses(settings, network.interfaces())
-    return sorted({port_of(each) for each in places if transport == UDP or listeners.serves_tcp(settings, each)})
+    around = Neighbourhood()
+    far = [each for each in places if not around.is_local(ip_of(each))]
+    return sorted({port_of(each) for each in far if transport == UDP or listeners.serves_tcp(settings, each)})
+
+
+def has_far_peers(settings: Configuration) -> bool:
+    """Say whether peers may be elsewhere than in local networks; without an address yet, they may."""
+    around = Neighbourhood()
+    return not all([around.is_local(ip) for ip in relay_ips(settings)] or [False])
 
 
 def opened(settings: Configuration) -> own.Wanted:
     """Return what our table has to accept."""
     ports = [listening_ports(settings, transport) for transport in (UDP, TCP)]
-    return own.Wanted(ports[0], ports[1], has_tcp_peers(settings))
+    return own.Wanted(ports[0], ports[1], has_far_peers(settings), has_tcp_peers(settings))
 
 
 def attempt(ruleset: Ruleset, ways: Sequence[Way]) -> list[Trial]:
