@@ -1,5 +1,7 @@
 """An authority of the tests' own: a root, an issuing CA under it, and certificates with anything wrong in them.
 
+Rule 1: what they have is what strict clients ask for, as Python is from 3.13 on: key identifiers, and a CA's key usage.
+
 authority = Authority()
 authority.issue("turn.example.org").write(folder)      folder/turn.crt with its chain, folder/turn.key
 """
@@ -19,6 +21,7 @@ from cryptography.x509.oid import NameOID
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 EC, RSA, ED25519 = "ec", "rsa", "ed25519"
+_SIGNS = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
 
 
 def new_key(kind: str = EC) -> Key:
@@ -106,6 +109,10 @@ def _sign(
     builder = x509.CertificateBuilder(named(issuer), named(subject), key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(first).not_valid_after(last)
     builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+    builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), False)
+    if is_ca:
+        builder = builder.add_extension(_SIGNS, critical=True)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([alternative(name) for name in names]), False)
     return builder.sign(by, None if isinstance(by, ed25519.Ed25519PrivateKey) else hashes.SHA256())

@@ -344,6 +344,7 @@ class TlsClient(TcpClient):
 
     def __init__(self, server: Address, certificate: Path, user: str = "alice", host: str | None = None) -> None:
         self.context = ssl.create_default_context(cafile=certificate)
+        self.context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT  # everywhere as from Python 3.13 on
         self.context.set_alpn_protocols(["stun.turn"])
         super().__init__(server, user, host=host)
 

@@ -1,11 +1,16 @@
 """`make footprint`: that its bytes are those of xz, and its goals judge what they say."""
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from tools.bench.figures import Section
+from tools.bench.lab import LabError
+from tools.bench.running import Running
 from tools.bench.systems import COTURN
 from tools.footprint import memory, sizes
 from tools.footprint.memory import FEW, MANY, Firmware, Memory, Taken
@@ -45,3 +50,18 @@ def test_goals_are_the_firmwares(base: int, each: int, met: list[bool]) -> None:
     assert cells["each allocation, by its own count of the heap, KB"] == f"{each}.00"
     memory.cells(section, COTURN, taken(base, each))
     assert len(section.verdicts) == len(met)
+
+
+@pytest.mark.parametrize(("sizes_read", "rests_at"), [([5, 5], 5), ([5, 6, 7, 7, 9], 7), (range(99), None)])
+def test_a_state_is_read_once_it_rests(
+    sizes_read: Iterable[int], rests_at: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coming = iter(sizes_read)
+    monkeypatch.setattr(memory, "SETTLE", 0)
+    monkeypatch.setattr(memory, "_reading", lambda _: Memory(next(coming), 0, 0, 0))
+    running = cast(Running, SimpleNamespace(system=COTURN))
+    if rests_at is not None:
+        assert memory.memory(running).resident == rests_at
+        return
+    with pytest.raises(LabError, match="doesn't come to rest"):
+        memory.memory(running)

@@ -25,7 +25,7 @@ ROOT = wheel.ROOT
 PRODUCT = {str(path.relative_to(ROOT)) for path in (ROOT / "edgeturn").rglob("*.py")}
 OBJECTS = {f"edgeturn/kernel/program/program.{order}.o" for order in ("bpfel", "bpfeb")}
 KINDS = {"py", "o", "c", "h", "typed", "html", "css", "js", "svg", "yml"}
-EXTRAS = {"kernel", "tls", "dtls", "oauth", "dns", "web", "manual", "test", "check"}
+EXTRAS = {"kernel", "tls", "dtls", "oauth", "dns", "web", "package", "test", "check"}
 
 # A machine with one interface, all of it gone with this process.
 _ALONE = """\

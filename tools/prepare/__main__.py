@@ -14,8 +14,8 @@ _TARGETS: dict[str, tuple[Callable[[], None], ...]] = {
     "test": (lambda: environment.ensure(["test"]), lambda: debian.ensure(debian.FOR_TESTS), browser.ensure),
     "firmware": (lambda: debian.ensure(debian.FOR_FIRMWARE),),
     "gateway": (lambda: debian.ensure(debian.FOR_FIRMWARE), lambda: debian.ensure(debian.FOR_GATEWAY)),
-    "wheel": (lambda: environment.ensure(["test"]),),
-    "deb": (lambda: environment.ensure(["manual"]), lambda: debian.ensure(debian.FOR_PACKAGE)),
+    "wheel": (lambda: environment.ensure(["package"]),),
+    "deb": (lambda: environment.ensure(["package"]), lambda: debian.ensure(debian.FOR_PACKAGE)),
     "first-call": (
         lambda: environment.ensure(["test"]),
         lambda: debian.ensure(debian.FOR_FIRST_CALL),
