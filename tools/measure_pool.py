@@ -38,7 +38,7 @@ import json  # noqa: E402
 import edgeturn.kernel.carrier  # noqa: E402
 import edgeturn.relay.main  # noqa: E402, F401  (all the code that a relay loads)
 from edgeturn import seam  # noqa: E402
-from edgeturn.protocol.limits import ANSWER_ROOM, Limits  # noqa: E402
+from edgeturn.protocol.limits import ANSWER_ROOM, USUAL_CHANNELS, Limits  # noqa: E402
 from edgeturn.protocol.pool import reserve  # noqa: E402
 from edgeturn.relay.configuration import Configuration  # noqa: E402
 from edgeturn.relay.daemon import Daemon  # noqa: E402
@@ -133,15 +133,13 @@ def measure() -> "dict[str, object]":
     """Return the coefficients."""
     smallest = used() + daemon_bytes(1, 1, 1, 1)
     least = each(1, 1, 1)
-    first, sixteenth = table_bytes(1), table_bytes(16)
+    first, usual = table_bytes(1), table_bytes(USUAL_CHANNELS)
     relay = each(1, 1, 2) - least - 2 * first
-    permission = (each(16, 1, 1) - least - (sixteenth - first)) // 15
-    channel = (each(1, 16, 1) - least - 2 * (sixteenth - first)) // 15
+    channel = (each(1, USUAL_CHANNELS, 1) - least - 2 * (usual - first)) // (USUAL_CHANNELS - 1)
     return {
         "code": 0 if _ON_CPYTHON else smallest - least,
-        "allocation": least - relay - 3 * first - permission - channel,
+        "allocation": least - relay - 3 * first - channel,
         "relay": relay,
-        "permission": permission,
         "channel": channel,
         "process": process_bytes() - least if _ON_CPYTHON else _OUTSIDE + resident("self", "RssFile"),
         "connection": connection_bytes(),

@@ -57,7 +57,10 @@ def of_the_relay_before(orphans: int) -> str:
 
 def pool_text(limits: "Limits") -> str:
     """Return what an allocation has, as people say it."""
-    return f"{counted(limits.max_permissions, 'permission')} and {counted(limits.max_channels, 'channel')}"
+    text = f"{counted(limits.max_permissions, 'permission')} and {counted(limits.max_channels, 'channel')}"
+    count = limits.all_channels(limits.max_allocations)
+    is_shared = count < limits.max_allocations * limits.max_channels
+    return f"{text} at most ({count} channels in all)" if is_shared else text
 
 
 def bytes_text(count: int) -> str:

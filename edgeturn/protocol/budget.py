@@ -13,7 +13,7 @@ UNLIMITED = 1 << 24  # what one draw gives where nothing limits; a small integer
 _SMALLEST_DRAW = 2048
 _DRAWS_A_WINDOW = 16
 STRANGER_WINDOW = 4  # seconds
-_ZEROS = bytes(2 * PREFIX_TABLE_SIZE)
+_ZEROS = bytes(256)  # as many as are cleared at a time
 
 
 class Budgets:
@@ -81,7 +81,7 @@ class Strangers:
     def __init__(self, rate: int, seed: bytes) -> None:
         """Take the requests a second that a prefix has, and 8 random bytes that place prefixes unpredictably."""
         self._seed = int.from_bytes(seed[:8], "big") | 1
-        self._counts = bytearray(_ZEROS)
+        self._counts = bytearray(2 * PREFIX_TABLE_SIZE)
         self._window = -1
         self.set_rate(rate)
 
@@ -114,7 +114,8 @@ class Strangers:
         window = now // STRANGER_WINDOW
         if window != self._window:
             self._window = window
-            self._counts[:] = _ZEROS
+            for at in range(0, len(self._counts), len(_ZEROS)):
+                self._counts[at : at + len(_ZEROS)] = _ZEROS
         ip = ip_of(source)
         prefix = ip[:3] if len(ip) == IPV4_SIZE else ip[:7]
         mixed = int.from_bytes(prefix + bytes([len(prefix)]), "big") * self._seed & 0xFFFFFFFFFFFFFFFF

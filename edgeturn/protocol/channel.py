@@ -2,11 +2,12 @@
 
 Rule 1: one peer a channel, one channel a peer; both stay together for 5 minutes after the binding has expired.
 Rule 2: binding again refreshes the binding and the permission; data refreshes neither.
+Rule 3: of the channels that are shared, a user has at most half, or as many as one allocation may have.
 """
 
 from edgeturn.protocol import stun
 from edgeturn.protocol.address import ip_of
-from edgeturn.protocol.limits import CHANNEL_FIRST, CHANNEL_LIFETIME
+from edgeturn.protocol.limits import CHANNEL_FIRST, CHANNEL_LIFETIME, SURE_CHANNELS
 from edgeturn.protocol.permission import decode_peer, forget_expired, install, refuse_denied, relay_towards
 from edgeturn.protocol.pool import Allocation, Channel, Relay
 
@@ -29,12 +30,12 @@ def channel_bind(state: "State", request: "Request", now: int) -> "Attributes":
     forget_expired(state, owner, now)
     bound = _find(owner, relay, number, wire)
     refuse_denied(state.peers.denies_transport(peer, state.relayed), peer_ip=ip_of(peer))
-    if bound is None and len(owner.channels) >= state.limits.max_channels:
-        raise stun.Reject(508, "all channels of the allocation are in use")
+    if bound is None:
+        _check_room(state, owner)
     install(state, owner, [(relay, ip_of(wire))], now)
     if bound is None:
         bound = _bind(state, owner, relay, number, peer, wire)
-    bound.permission = relay.permissions[ip_of(wire)]
+    bound.permitted_until = relay.permissions[ip_of(wire)]
     bound.expires = now + CHANNEL_LIFETIME
     state.renew(bound)
     return []
@@ -60,9 +61,29 @@ def _find(owner: Allocation, relay: Relay, number: int, wire: bytes) -> "Channel
     return by_number
 
 
+def _check_room(state: "State", owner: Allocation) -> None:
+    """Reject 508 where an allocation may have no further channel."""
+    held, limits = len(owner.channels), state.limits
+    if held >= limits.max_channels:
+        raise stun.Reject(508, "all channels of the allocation are in use")
+    if held < SURE_CHANNELS:
+        return
+    assert owner.account is not None
+    spare = limits.spare_channels(limits.max_allocations)
+    share = max(spare // 2, limits.max_channels - SURE_CHANNELS)
+    is_shared = spare < limits.max_allocations * (limits.max_channels - SURE_CHANNELS)
+    if not state.pool.spare_channels or (is_shared and limits.user_quota and owner.account.spare_channels >= share):
+        raise stun.Reject(508, "all channels that allocations share are in use, or the user's part of them")
+
+
 def _bind(state: "State", owner: Allocation, relay: Relay, number: int, peer: bytes, wire: bytes) -> Channel:
-    bound = state.pool.take_channel()
+    bound = state.pool.take_channel(owner)
     bound.number, bound.peer, bound.wire, bound.relay, bound.via = number, peer, wire, relay, relay.via
-    owner.channels[number] = bound
-    relay.channels[wire] = bound
+    try:
+        owner.channels[number] = relay.channels[wire] = bound
+    except MemoryError:  # beyond the usual number a table grows
+        owner.channels.pop(number, None)
+        relay.channels.pop(wire, None)
+        state.pool.give_channel(bound, owner)
+        raise
     return bound

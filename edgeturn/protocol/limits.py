@@ -22,6 +22,10 @@ USERNAME_SIZE = 763  # RFC 8489 §14.3: what must still be read
 HEADROOM = 20 + 24 + 4
 CHANNEL_HEADER_SIZE = 4
 
+# Of all channels. A call needs one or two, and goes on by indications where it gets none.
+SURE_CHANNELS = 2  # that an allocation gets, whoever has how many
+USUAL_CHANNELS = 4  # of an allocation on the average
+
 ANSWER_ROOM = 1024  # bytes, more than any answer has
 
 MOST_ALLOCATIONS = 8192  # what max_allocations may be set to
@@ -35,7 +39,7 @@ class Limits:
         """Begin with the defaults."""
         self.max_allocations = 64
         self.max_permissions = 16  # of an allocation
-        self.max_channels = 16  # of an allocation
+        self.max_channels = 16  # of an allocation, which shares them with others
         self.tcp_relay = False  # RFC 6062
         self.max_peer_connections = 8  # TCP connections with peers, of an allocation
         self.max_tcp_peers = 64  # the same, in all
@@ -59,6 +63,19 @@ class Limits:
         if wanted is None:
             return self.default_lifetime
         return max(self.default_lifetime, min(wanted, self.max_lifetime))
+
+    def usual_channels(self) -> int:
+        """Return for how many channels an allocation has memory of its own."""
+        return min(self.max_channels, USUAL_CHANNELS)
+
+    def spare_channels(self, allocations: int) -> int:
+        """Return how many of the channels of so many allocations are for those that want more than they are sure of."""
+        most = max(self.max_channels - SURE_CHANNELS, 0)
+        return min(max(allocations * (USUAL_CHANNELS - SURE_CHANNELS), most), allocations * most)
+
+    def all_channels(self, allocations: int) -> int:
+        """Return how many channels there are for so many allocations; one of them may have as many as it wants."""
+        return allocations * min(self.max_channels, SURE_CHANNELS) + self.spare_channels(allocations)
 
     def last_channel(self) -> int:
         """Return the highest channel number that may be bound."""

@@ -5,7 +5,7 @@ A log, statistics, the sockets, and later the kernel path and the journal overri
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from edgeturn.protocol.pool import Allocation, Channel, PeerConnection, Permission, Relay
+    from edgeturn.protocol.pool import Allocation, Channel, PeerConnection, Relay
     from edgeturn.protocol.request import Request
     from edgeturn.protocol.stun import Reject
 
@@ -19,8 +19,8 @@ class Observer:
     def freed(self, relay: "Relay") -> None:
         """A relayed transport address is about to be taken back."""
 
-    def permitted(self, relay: "Relay", permission: "Permission") -> None:
-        """A permission was installed or refreshed."""
+    def permitted(self, relay: "Relay", ip: bytes) -> None:
+        """A permission for an IP address on the wire was installed or refreshed."""
 
     def bound(self, channel: "Channel") -> None:
         """A channel was bound or refreshed, or its time to carry has changed."""

@@ -78,17 +78,12 @@ def install(state: "State", owner: Allocation, places: "list[tuple[Relay, bytes]
 
 
 def _install_one(state: "State", relay: Relay, ip: bytes, now: int) -> None:
-    permitted = relay.permissions.get(ip)
-    if permitted is None:
-        permitted = state.pool.take_permission()
-        permitted.ip = ip
-        relay.permissions[ip] = permitted
-    permitted.expires = now + PERMISSION_LIFETIME
-    state.schedule(permitted.expires)
-    state.observer.permitted(relay, permitted)
+    relay.permissions[ip] = expires = now + PERMISSION_LIFETIME
+    state.schedule(expires)
+    state.observer.permitted(relay, ip)
     for bound in relay.channels.values():
         if ip_of(bound.wire) == ip:
-            bound.permission = permitted
+            bound.permitted_until = expires
             state.renew(bound)
 
 
@@ -101,5 +96,4 @@ def forget_expired(state: "State", owner: Allocation, now: int) -> None:
 
 def has_permission(relay: Relay, ip: bytes, now: int) -> bool:
     """Say whether an IP address on the wire may exchange data with a relayed address (RFC 8656 §9)."""
-    permitted = relay.permissions.get(ip)
-    return permitted is not None and permitted.expires > now
+    return relay.permissions.get(ip, 0) > now

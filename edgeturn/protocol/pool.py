@@ -2,21 +2,23 @@
 
     Allocation ── client's 5-tuple, identity, counters
       ├─ relays[0], relays[1]    Relay: one relayed transport address of IPv4, one of IPv6
-      │    ├─ permissions        ip -> Permission
+      │    ├─ permissions        ip -> when the permission expires (RFC 8656 §9)
       │    ├─ channels           peer's port||ip -> Channel
       │    └─ connections        peer's port||ip -> PeerConnection
       └─ channels                number -> Channel
     Account ── what quotas and rates of one user are counted in
 
-Rule 1: a record holds plain fields of fixed size; a Relay, a Permission and a Channel are free when `expires` is 0.
+Rule 1: a record holds plain fields of fixed size; a Relay and a Channel are free when `expires` is 0.
 Rule 2: every use compares `expires > now`; reclaiming comes later and changes nothing that anybody sees.
 Rule 3: a peer is known by the address it has on the wire; where that is a relayed address of ours behind a
         one-to-one NAT, clients see the announced one.
+Rule 4: permissions have room for as many as each allocation may have, for without one there is no call. Channels are
+        shared: an allocation is sure of a few, and more are there for who asks first.
 """
 
 from edgeturn.protocol.address import IPV4, IPV6, ip_of, join, port_of
 from edgeturn.protocol.budget import Budgets
-from edgeturn.protocol.limits import CHANNEL_GUARD, Limits
+from edgeturn.protocol.limits import CHANNEL_GUARD, SURE_CHANNELS, Limits
 from edgeturn.protocol.rates import Rates
 
 TYPE_CHECKING = False
@@ -27,20 +29,10 @@ if TYPE_CHECKING:
 FAMILIES = (IPV4, IPV6)
 
 
-class Permission:
-    """One IP address that may send to a relayed transport address (RFC 8656 §9)."""
-
-    __slots__ = ("expires", "ip")
-
-    def __init__(self) -> None:
-        """Begin free."""
-        self.ip = b""
-        self.expires = 0
-
-
 class Channel:
     """A channel bound to a peer (RFC 8656 §12).
 
+    permitted_until: when the permission of its peer expires, 0 where there's none.
     carries_until: while that is in the future, channel, permission and relayed address are all valid.
     place: of what the kernel counts for it, 0 where the kernel doesn't carry it; written_until: what was written there.
     """
@@ -50,7 +42,7 @@ class Channel:
         "expires",
         "number",
         "peer",
-        "permission",
+        "permitted_until",
         "place",
         "relay",
         "via",
@@ -67,13 +59,13 @@ class Channel:
         self.via = 0  # the relay's, for the sake of speed
         self.place = 0
         self.written_until = 0
-        self.permission: Permission = NO_PERMISSION
+        self.permitted_until = 0
         self.expires = 0
         self.carries_until = 0
 
     def renew(self) -> None:
         """Compute anew until when the channel carries data."""
-        self.carries_until = min(self.expires, self.permission.expires, self.relay.expires)
+        self.carries_until = min(self.expires, self.permitted_until, self.relay.expires)
 
     def is_kept(self, now: int) -> bool:
         """Say whether number and peer still belong together (RFC 8656 §12: 5 minutes longer than the binding)."""
@@ -114,7 +106,7 @@ class Relay:
         self.expires = 0
         self.token = b""  # of a reservation, while nobody has taken it up
         self.account: Account | None = None
-        self.permissions: dict[bytes, Permission] = {}
+        self.permissions: dict[bytes, int] = {}
         self.channels: dict[bytes, Channel] = {}
         self.tcp = False  # whether it is an address of TCP, while it is in use (RFC 6062)
         self.connections: dict[bytes, PeerConnection] = {}
@@ -253,17 +245,18 @@ class Allocation:
 class Account:
     """What one user has in use; its rates are shared by all of its allocations."""
 
-    __slots__ = ("allocations", "name", "slot", "wanted_at")
+    __slots__ = ("allocations", "name", "slot", "spare_channels", "wanted_at")
 
     def __init__(self, slot: int) -> None:
         """Begin free."""
         self.slot = slot
         self.name = b""
         self.allocations = 0
+        self.spare_channels = 0  # that its allocations have beyond those that they are sure of
         self.wanted_at = 0  # when an allocation was last asked for
 
 
-def reserve(table: "dict[bytes, Permission] | dict[bytes, Channel] | dict[int, Channel]", size: int) -> None:
+def reserve(table: "dict[bytes, int] | dict[bytes, Channel] | dict[int, Channel]", size: int) -> None:
     """Let a table take its memory now: filled once and emptied one by one, it keeps its room on MicroPython."""
     for number in range(size):
         table[number] = None  # type: ignore[index, assignment]
@@ -271,7 +264,6 @@ def reserve(table: "dict[bytes, Permission] | dict[bytes, Channel] | dict[int, C
         del table[number]  # type: ignore[arg-type]
 
 
-NO_PERMISSION = Permission()
 _NO_RELAY = Relay(0, IPV4)
 
 
@@ -331,10 +323,11 @@ class Pool:
         ]
         self.rates = Rates(limits, 2 * size)
         self.accounts = Accounts(2 * size, limits, self.rates)
-        self._reserve(limits)
         self._free_allocations = list(self.allocations)
-        self._free_permissions = [Permission() for _ in range(size * limits.max_permissions)]
-        self._free_channels = [Channel() for _ in range(size * limits.max_channels)]
+        self._usual = limits.usual_channels()
+        self._free_channels = [Channel() for _ in range(limits.all_channels(size))]
+        self.spare_channels = limits.spare_channels(size)  # that nobody has, and nobody is sure of
+        self._reserve(limits)
         self.connections = [PeerConnection(slot) for slot in range(limits.max_tcp_peers if limits.tcp_relay else 0)]
         self._free_connections = list(self.connections)
         self.by_id: dict[bytes, PeerConnection] = {}  # CONNECTION-ID -> connection
@@ -346,10 +339,15 @@ class Pool:
 
     def _reserve(self, limits: Limits) -> None:
         for allocation in self.allocations:
-            reserve(allocation.channels, limits.max_channels)
+            reserve(allocation.channels, self._usual)
         for relay in self.relays:
             reserve(relay.permissions, limits.max_permissions)
-            reserve(relay.channels, limits.max_channels)
+            reserve(relay.channels, self._usual)
+
+    def trim(self, table: "dict[bytes, Channel] | dict[int, Channel]") -> None:
+        """Give back what an empty table of channels took beyond the memory of its own."""
+        table.clear()
+        reserve(table, self._usual)
 
     def free_slots(self) -> int:
         """Return how many allocations may still be made; a reservation holds the place of one."""
@@ -368,6 +366,7 @@ class Pool:
         """Take an allocation back."""
         allocation.clear()
         self._free_allocations.append(allocation)
+        self.trim(allocation.channels)
 
     def take_relay(self, relay: Relay) -> Relay:
         """Take one certain relay out of the free ones; a pair that is broken is none."""
@@ -402,24 +401,24 @@ class Pool:
             relay.offered = True
             self._free_relays[relay.family].append(relay)
 
-    def take_permission(self) -> Permission:
-        """Return a free permission; there is one for each that an allocation may have."""
-        return self._free_permissions.pop()
-
-    def give_permission(self, permission: Permission) -> None:
-        """Take a permission back."""
-        permission.expires = 0
-        self._free_permissions.append(permission)
-
-    def take_channel(self) -> Channel:
-        """Return a free channel; there is one for each that an allocation may have."""
+    def take_channel(self, owner: Allocation) -> Channel:
+        """Return a free channel for an allocation, for which there is a sure or a spare one."""
+        if len(owner.channels) >= SURE_CHANNELS:
+            self._spare(owner, -1)
         return self._free_channels.pop()
 
-    def give_channel(self, channel: Channel) -> None:
-        """Take a channel back."""
-        channel.expires = channel.carries_until = 0
-        channel.relay, channel.permission = _NO_RELAY, NO_PERMISSION
+    def give_channel(self, channel: Channel, owner: Allocation) -> None:
+        """Take a channel back that an allocation has no more."""
+        if len(owner.channels) >= SURE_CHANNELS:
+            self._spare(owner, 1)
+        channel.expires = channel.permitted_until = channel.carries_until = 0
+        channel.relay = _NO_RELAY
         self._free_channels.append(channel)
+
+    def _spare(self, owner: Allocation, channels: int) -> None:
+        assert owner.account is not None
+        self.spare_channels += channels
+        owner.account.spare_channels -= channels
 
     def take_connection(self) -> "PeerConnection | None":
         """Return a free TCP connection, None where all are in use."""

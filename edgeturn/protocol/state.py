@@ -11,7 +11,7 @@ from edgeturn.protocol.limits import Limits
 from edgeturn.protocol.listener import UDP, Listener
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
-from edgeturn.protocol.pool import FAMILIES, NO_PERMISSION, Allocation, Channel, PeerConnection, Permission, Pool, Relay
+from edgeturn.protocol.pool import FAMILIES, Allocation, Channel, PeerConnection, Pool, Relay
 from edgeturn.protocol.stun import COOKIE
 
 TYPE_CHECKING = False
@@ -193,8 +193,8 @@ class State:
         """Take a relay back with its permissions and channels; the last one of an allocation ends it."""
         for bound in list(relay.channels.values()):
             self.unbind(bound)
-        for permitted in list(relay.permissions.values()):
-            self.revoke(relay, permitted)
+        for ip in list(relay.permissions):
+            self.revoke(relay, ip)
         for connection in list(relay.connections.values()):
             self.disconnect(connection)
         self._close_to_peers(relay)
@@ -212,6 +212,7 @@ class State:
             if owner.expires == 0:
                 self._end(owner)
         relay.account = None
+        self.pool.trim(relay.channels)
 
     def _close_to_peers(self, relay: Relay) -> None:
         """Unbind the channels of other clients to a relayed address that ends: its port may be anybody's afterwards."""
@@ -245,19 +246,18 @@ class State:
     def unbind(self, bound: Channel) -> None:
         """Forget a channel."""
         self.observer.unbound(bound)
-        assert bound.relay.allocation is not None
-        del bound.relay.allocation.channels[bound.number]
-        del bound.relay.channels[bound.wire]
-        self.pool.give_channel(bound)
+        owner = bound.relay.allocation
+        assert owner is not None
+        del owner.channels[bound.number], bound.relay.channels[bound.wire]
+        self.pool.give_channel(bound, owner)
 
-    def revoke(self, relay: Relay, permitted: Permission) -> None:
+    def revoke(self, relay: Relay, ip: bytes) -> None:
         """Forget a permission; the channels that leant on it stay bound without it."""
         for bound in relay.channels.values():
-            if bound.permission is permitted:
-                bound.permission = NO_PERMISSION
+            if ip_of(bound.wire) == ip:
+                bound.permitted_until = 0
                 self.renew(bound)
-        del relay.permissions[permitted.ip]
-        self.pool.give_permission(permitted)
+        del relay.permissions[ip]
 
     def disconnect(self, connection: PeerConnection) -> None:
         """Forget a TCP connection with a peer, which is closed."""
@@ -275,9 +275,9 @@ class State:
         for bound in list(relay.channels.values()):
             if self.peers.denies_transport(bound.peer, self.relayed):
                 self.unbind(bound)
-        for permitted in list(relay.permissions.values()):
-            if self.peers.denies(permitted.ip):
-                self.revoke(relay, permitted)
+        for ip in list(relay.permissions):
+            if self.peers.denies(ip):
+                self.revoke(relay, ip)
         for connection in list(relay.connections.values()):
             if self.peers.denies_transport(connection.peer, self.relayed):
                 self.disconnect(connection)
@@ -287,9 +287,9 @@ class State:
         for bound in list(relay.channels.values()):
             if not bound.is_kept(now):
                 self.unbind(bound)
-        for permitted in list(relay.permissions.values()):
-            if permitted.expires <= now:
-                self.revoke(relay, permitted)
+        for ip, expires in list(relay.permissions.items()):
+            if expires <= now:
+                self.revoke(relay, ip)
         for connection in list(relay.connections.values()):
             if connection.expires <= now:
                 self.disconnect(connection)
@@ -300,8 +300,8 @@ class State:
             return
         self.schedule(relay.expires)
         self.forget_expired(relay, now)
-        for permitted in relay.permissions.values():
-            self.schedule(permitted.expires)
+        for expires in relay.permissions.values():
+            self.schedule(expires)
         for connection in relay.connections.values():
             self.schedule(connection.expires)
 

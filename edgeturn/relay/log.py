@@ -13,7 +13,7 @@ import socket
 from edgeturn import seam
 from edgeturn.protocol import address, stun
 from edgeturn.protocol.observer import Observer
-from edgeturn.protocol.pool import Allocation, Channel, PeerConnection, Permission, Relay
+from edgeturn.protocol.pool import Allocation, Channel, PeerConnection, Relay
 from edgeturn.protocol.request import Request
 from edgeturn.relay.describe import METHODS, describe, printable
 from edgeturn.relay.options import LEVELS
@@ -103,9 +103,9 @@ class LogObserver(Observer):
         )
         self._log.write("info", f"freed {_session(relay)} relayed={address.format(relay.announced)} {counters}{why}")
 
-    def permitted(self, relay: Relay, permission: Permission) -> None:
+    def permitted(self, relay: Relay, ip: bytes) -> None:
         if self._log.writes("debug"):
-            self._log.write("debug", f"permitted {_session(relay)} peer={address.format_ip(permission.ip)}")
+            self._log.write("debug", f"permitted {_session(relay)} peer={address.format_ip(ip)}")
 
     def bound(self, channel: Channel) -> None:
         if self._log.writes("debug"):

@@ -17,6 +17,7 @@ from edgeturn.relay.relays import RelaySockets
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from edgeturn.protocol.state import Datagram
     from edgeturn.relay.tls.dtls import Dtls
@@ -231,7 +232,10 @@ class Loop:
         via, destination, data = answer
         for _ in range(2):
             try:
-                self._send[via](data, self._natives[destination])
+                if via & 1 and via < 2 * len(self.relays.sockets):
+                    self._send_unfragmented(via // 2, data, self._natives[destination])
+                else:
+                    self._send[via](data, self._natives[destination])
                 return
             except OSError:
                 pass
@@ -241,20 +245,17 @@ class Loop:
         sock = self.relays.sockets[index]
         assert sock is not None
         self._send[2 * index] = seam.sender(sock)
-        self._send[2 * index + 1] = self._unfragmented(sock)
 
-    def _unfragmented(self, sock: "seam.Socket") -> "Callable[..., object]":
-        """Return what sends a datagram with DF."""
-
-        def send(data: "bytes | memoryview", destination: "tuple[str, int]") -> None:
-            self._unsent += seam.flush()  # what was sent before goes before, and without DF
-            sockets.set_dont_fragment(sock, True)
-            try:
-                sock.sendto(data, destination)
-            finally:
-                sockets.set_dont_fragment(sock, False)
-
-        return send
+    def _send_unfragmented(self, index: int, data: "bytes | memoryview", destination: "Any") -> None:
+        """Send a datagram with DF, which is rare: so no relay has memory for a sender of its own."""
+        sock = self.relays.sockets[index]
+        assert sock is not None
+        self._unsent += seam.flush()  # what was sent before goes before, and without DF
+        sockets.set_dont_fragment(sock, True)
+        try:
+            sock.sendto(data, destination)
+        finally:
+            sockets.set_dont_fragment(sock, False)
 
     def _send_nothing(self, data: object, destination: object) -> None:
         raise OSError(seam.EAGAIN)

@@ -3,7 +3,7 @@
 from edgeturn import seam
 from edgeturn.protocol import stun
 from edgeturn.protocol.observer import Observer
-from edgeturn.protocol.pool import Allocation, Channel, PeerConnection, Permission, Relay
+from edgeturn.protocol.pool import Allocation, Channel, PeerConnection, Relay
 from edgeturn.protocol.request import Request
 
 TYPE_CHECKING = False
@@ -32,8 +32,8 @@ class Observers(Observer):
     def freed(self, relay: Relay) -> None:
         self._tell(lambda observer: observer.freed(relay))
 
-    def permitted(self, relay: Relay, permission: Permission) -> None:
-        self._tell(lambda observer: observer.permitted(relay, permission))
+    def permitted(self, relay: Relay, ip: bytes) -> None:
+        self._tell(lambda observer: observer.permitted(relay, ip))
 
     def bound(self, channel: Channel) -> None:
         self._tell(lambda observer: observer.bound(channel))

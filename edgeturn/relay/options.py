@@ -299,7 +299,7 @@ OPTIONS = tuple(
             ("relay", "max_permissions", number(1, 256), str(_D.max_permissions), _RESTART, _ONE,
              "Permissions of an allocation."),
             ("relay", "max_channels", number(1, 256), str(_D.max_channels), _RESTART, _ONE,
-             "Channels of an allocation."),
+             "Channels of an allocation at most: it is sure of 2, and all share 4 an allocation."),
             ("relay", "tcp_relay", boolean, "0", _RESTART, _ONE,
              "1 relays TCP between clients and peers too, for clients that come over TCP or TLS (RFC 6062)."),
             ("relay", "max_peer_connections", number(1, 256), str(_D.max_peer_connections), _LIVE, _ONE,

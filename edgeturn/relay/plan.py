@@ -10,7 +10,7 @@ A hash table takes its memory in steps, so it has rows (entries, bytes): up to s
 import struct
 
 from edgeturn import seam
-from edgeturn.protocol.limits import ANSWER_ROOM, MOST_ALLOCATIONS, Limits
+from edgeturn.protocol.limits import ANSWER_ROOM, MOST_ALLOCATIONS, SURE_CHANNELS, Limits
 
 CPYTHON = "CPython"
 MICROPYTHON = "MicroPython"
@@ -21,7 +21,7 @@ class Costs:
     """Bytes of one interpreter's records.
 
     process: what a relay without pools takes, on MicroPython outside of its heap; code: on MicroPython its heap;
-    room: what a heap of fixed size has to keep free; allocation: with its two accounts; relay: with its socket;
+    room: what a heap of fixed size has to keep free; allocation: with its accounts; relay: with its socket;
     connection: without its buffers; tcp_peer: a TCP connection with a peer.
     """
 
@@ -32,7 +32,6 @@ class Costs:
         room: int,
         allocation: int,
         relay: int,
-        permission: int,
         channel: int,
         connection: int,
         tcp_peer: int,
@@ -44,7 +43,6 @@ class Costs:
         self.room = room
         self.allocation = allocation
         self.relay = relay
-        self.permission = permission
         self.channel = channel
         self.connection = connection
         self.tcp_peer = tcp_peer
@@ -65,6 +63,7 @@ _FIRMWARE_ROOM = 2 * 65536  # what is received stands outside of the heap; the g
 # (entries, bytes) of a hash table on MicroPython, with 64 and with 32 bits
 _TABLES_64 = (
     (2, 73),
+    (4, 105),
     (6, 137),
     (12, 233),
     (17, 329),
@@ -77,6 +76,7 @@ _TABLES_64 = (
 )
 _TABLES_32 = (
     (2, 36),
+    (4, 51),
     (6, 67),
     (12, 113),
     (17, 161),
@@ -93,10 +93,9 @@ COSTS = {
         15810000,
         0,
         0,
-        635,
-        760,
-        56,
-        120,
+        638,
+        521,
+        117,
         2900,
         890,
         ((5, 234), (10, 362), (21, 642), (42, 1178), (85, 2274), (170, 4698), (256, 9314)),
@@ -105,19 +104,18 @@ COSTS = {
         3100000,
         502000,
         _ROOM,
-        1020,
-        675,
-        78,
+        1004,
+        589,
         206,
         1120,
-        580,
+        586,
         _TABLES_64,
     ),
 }
 if seam.FIRMWARE and struct.calcsize("P") == 8:
-    COSTS[MICROPYTHON] = Costs(547000, 198000, _FIRMWARE_ROOM, 919, 682, 78, 206, 1120, 584, _TABLES_64)
+    COSTS[MICROPYTHON] = Costs(547000, 195000, _FIRMWARE_ROOM, 1012, 584, 205, 1120, 586, _TABLES_64)
 elif seam.FIRMWARE:
-    COSTS[MICROPYTHON] = Costs(600000, 107000, _FIRMWARE_ROOM, 472, 374, 39, 103, 560, 292, _TABLES_32)
+    COSTS[MICROPYTHON] = Costs(600000, 109000, _FIRMWARE_ROOM, 472, 326, 103, 560, 293, _TABLES_32)
 
 
 class Estimate:
@@ -126,19 +124,28 @@ class Estimate:
     def __init__(self, interpreter: str, limits: Limits, families: int) -> None:
         """Compute: interpreter is CPYTHON or MICROPYTHON; families is how many address families are relayed."""
         costs = COSTS[interpreter]
-        self.each = _each(costs, limits, families)
-        self.pool = self.each * limits.max_allocations
+        self.pool = _pool(costs, limits, families, limits.max_allocations)
+        self.each = self.pool // limits.max_allocations
         self.streams = _streams(costs, limits)
         self.heap = costs.code + self.pool + self.streams + costs.room
         self.total = costs.process + self.heap
         self.sockets = limits.max_allocations * families
 
 
-def _each(costs: Costs, limits: Limits, families: int) -> int:
-    """Return the bytes of one allocation with everything that belongs to it."""
-    permissions, channels = limits.max_permissions, limits.max_channels
-    size = costs.allocation + permissions * costs.permission + channels * costs.channel + costs.table(channels)
-    return size + families * (costs.relay + costs.table(permissions) + costs.table(channels))
+def _pool(costs: Costs, limits: Limits, families: int, allocations: int) -> int:
+    """Return the bytes of so many allocations with everything that belongs to them."""
+    channels = costs.table(limits.usual_channels())
+    own = costs.allocation + channels + families * (costs.relay + costs.table(limits.max_permissions) + channels)
+    shared = limits.spare_channels(allocations) * _growth(costs, limits)
+    each = own + -(-(limits.all_channels(allocations) * costs.channel + shared) // allocations)
+    return allocations * each
+
+
+def _growth(costs: Costs, limits: Limits) -> int:
+    """Return by how much the two tables that a channel stands in may grow for a shared one, at the most."""
+    usual, sizes = limits.usual_channels(), range(limits.usual_channels() + 1, limits.max_channels + 1)
+    grown = [2 * (costs.table(size) - costs.table(usual)) // (size - SURE_CHANNELS) for size in sizes]
+    return max(grown or [0])
 
 
 def _streams(costs: Costs, limits: Limits) -> int:
@@ -151,7 +158,14 @@ def fitting(interpreter: str, limits: Limits, families: int, memory: int) -> int
     """Return how many allocations fit into so many bytes, 0 where not even one does."""
     costs = COSTS[interpreter]
     left = memory - costs.process - costs.code - costs.room - _streams(costs, limits)
-    return max(0, min(left // _each(costs, limits, families), MOST_ALLOCATIONS))
+    least, most = 0, MOST_ALLOCATIONS
+    while least < most:
+        middle = (least + most + 1) // 2
+        if _pool(costs, limits, families, middle) <= left:
+            least = middle
+        else:
+            most = middle - 1
+    return least
 
 
 def open_files(limits: Limits, families: int) -> int:

@@ -14,7 +14,7 @@ from edgeturn import __version__, seam
 from edgeturn.protocol import address, stun
 from edgeturn.protocol.credentials import account_of
 from edgeturn.protocol.observer import Observer
-from edgeturn.protocol.pool import Allocation, Channel, Permission, Relay
+from edgeturn.protocol.pool import Allocation, Channel, Relay
 from edgeturn.protocol.request import Request
 from edgeturn.relay.control import ControlError
 from edgeturn.relay.describe import printable
@@ -186,8 +186,8 @@ class Taps(Observer):
     def freed(self, relay: Relay) -> None:
         self._event("freed", relay)
 
-    def permitted(self, relay: Relay, permission: Permission) -> None:
-        self._event("permitted", relay, permission.expires, permission.ip)
+    def permitted(self, relay: Relay, ip: bytes) -> None:
+        self._event("permitted", relay, relay.permissions[ip], ip)
 
     def bound(self, channel: Channel) -> None:
         self._event("bound", channel.relay, channel.carries_until, channel.peer, channel.number)

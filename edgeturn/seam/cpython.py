@@ -228,6 +228,10 @@ def settle() -> None:
     gc.freeze()
 
 
+def release() -> None:
+    """Do nothing: what a process of CPython takes is its objects."""
+
+
 def memory_bytes() -> int:
     """Return the resident size of this process; CPython doesn't count its objects' bytes."""
     with open("/proc/self/statm") as stream:

@@ -24,6 +24,7 @@ from _edgeturn import (
     hmac_sha256,
     md5,
     pack_pair,
+    release,
     room,
     same,
     sha1,

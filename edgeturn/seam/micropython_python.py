@@ -9,6 +9,10 @@ FIRMWARE = AEAD = False  # GCM in Python takes 10 ms and more on a router, for w
 room = bytearray  # memory for what is large
 
 
+def release() -> None:
+    """Do nothing: only our C module can give memory back."""
+
+
 def unpack_pair(buffer, offset: int = 0) -> "tuple[int, int]":
     """Read two 16-bit numbers in network order."""
     return struct.unpack_from("!HH", buffer, offset)

@@ -21,7 +21,7 @@ from edgeturn.protocol.digests import hmac_sha1, hmac_sha256, md5, sha256
 from edgeturn.protocol.limits import HEADROOM, Limits
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
-from edgeturn.protocol.pool import Channel, PeerConnection, Permission, Relay
+from edgeturn.protocol.pool import Channel, PeerConnection, Relay
 from edgeturn.protocol.request import Request
 from edgeturn.protocol.turn import Turn
 from edgeturn.seam import crc32
@@ -175,8 +175,8 @@ class Recorder(Observer):
         self.events.append(("freed", as_text(relay.announced)))
         self.freed_relays.append(relay)
 
-    def permitted(self, relay: Relay, permission: Permission) -> None:
-        self.events.append(("permitted", as_text(bytes(2) + permission.ip), permission.expires))
+    def permitted(self, relay: Relay, ip: bytes) -> None:
+        self.events.append(("permitted", as_text(bytes(2) + ip), relay.permissions[ip]))
 
     def bound(self, channel: Channel) -> None:
         self.events.append(("bound", channel.number, as_text(channel.peer), channel.carries_until))

@@ -7,7 +7,7 @@ server's pools must hold exactly what the model says, and at the end everything 
 from edgeturn.protocol import stun
 from edgeturn.protocol.address import IPV4, IPV6, parse
 from edgeturn.protocol.digests import sha256
-from edgeturn.protocol.limits import Limits
+from edgeturn.protocol.limits import SURE_CHANNELS, Limits
 from edgeturn.protocol.pool import Accounts, Pool
 from edgeturn.protocol.rates import Rates
 from tests.core.dialogue import EVEN, EVEN_AND_NEXT, WANT_BOTH, WANT_IPV4, WANT_IPV6, Answer, Client, Server
@@ -158,10 +158,13 @@ class Play:
 
 def records(pool: Pool, limits: Limits) -> None:
     """Check that each record is either free or in use, and in one place only."""
-    free = pool._free_permissions + [row for relay in pool.relays for row in relay.permissions.values()]
-    assert len({id(row) for row in free}) == len(free) == limits.max_allocations * limits.max_permissions
     channels = pool._free_channels + [row for owner in pool.allocations for row in owner.channels.values()]
-    assert len({id(row) for row in channels}) == len(channels) == limits.max_allocations * limits.max_channels
+    assert len({id(row) for row in channels}) == len(channels) == limits.all_channels(limits.max_allocations)
+    beyond = [max(len(owner.channels) - SURE_CHANNELS, 0) for owner in pool.allocations]
+    assert pool.spare_channels + sum(beyond) == limits.spare_channels(limits.max_allocations)
+    for account in pool.accounts._used.values():
+        own = [taken for taken, owner in zip(beyond, pool.allocations) if owner.account is account]
+        assert account.spare_channels == sum(own)
     by_peer = [row for relay in pool.relays for row in relay.channels.values()]
     assert sorted([id(row) for row in by_peer]) == sorted(
         [id(row) for owner in pool.allocations for row in owner.channels.values()]
@@ -203,8 +206,7 @@ def test_end_of_a_session_gives_everything_back() -> None:
 def test_nothing_grows() -> None:
     server = Server(max_allocations=2, max_permissions=4, max_channels=4)
     pool = server.turn.pool
-    sizes = [len(pool.allocations), len(pool.relays), len(pool._free_permissions), len(pool._free_channels)]
-    assert sizes == [2, 4, 8, 8]
+    assert [len(pool.allocations), len(pool.relays), len(pool._free_channels)] == [2, 4, 8]
     assert [relay.index for relay in pool.relays] == [0, 1, 2, 3]
     assert [relay.family for relay in pool.relays] == [IPV4, IPV4, IPV6, IPV6]
 

@@ -312,9 +312,6 @@ class Relaying(RuleBasedStateMachine):
         assert pool.free_slots() == SIZE - len(model.sessions) - len(model.reservations)
         for family in self.families:
             assert sorted(format(relay.address) for relay in pool.free_relays(family)) == sorted(model.free(family))
-        used = sum(len(session.permissions) for session in model.sessions.values())
-        free = {id(permission) for permission in pool._free_permissions}
-        assert len(free) == len(pool._free_permissions) == SIZE * BOUNDS.permissions - used
         used = sum(len(session.channels) for session in model.sessions.values())
         free = {id(channel) for channel in pool._free_channels}
         assert len(free) == len(pool._free_channels) == SIZE * BOUNDS.channels - used

@@ -172,8 +172,9 @@ class World:
         assert not self.turn.live_sessions() and not self.turn.relayed and pool.reserved == 0
         assert pool.free_slots() == size
         assert [len(pool.free_relays(family)) for family in (IPV4, IPV6)] == [size, size]
-        assert len(pool._free_permissions) == size * limits.max_permissions
-        assert len(pool._free_channels) == size * limits.max_channels
+        assert not any(relay.permissions for relay in pool.relays)
+        assert len(pool._free_channels) == limits.all_channels(size)
+        assert pool.spare_channels == limits.spare_channels(size)
 
 
 def taken(sent: "Datagram | None") -> "Sent":

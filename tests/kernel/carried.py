@@ -150,8 +150,8 @@ def bound(turn: Turn, listeners: "dict[int, bytes]", now: int) -> "Rows":
         for relay in [relay for relay in owner.relays if relay]:
             own = as_text(relay.address)
             for wire in relay.channels:
-                channel, permission = relay.channels[wire], relay.permissions.get(ip_of(wire))
-                until = min(channel.expires, permission.expires, relay.expires) if permission else 0
+                channel, permitted = relay.channels[wire], relay.permissions.get(ip_of(wire), 0)
+                until = min(channel.expires, permitted, relay.expires)
                 if until > now:
                     found[listener, client, channel.number] = (own, as_text(wire), 0, until)
                     found[own, as_text(wire), 0] = (listener, client, channel.number, until)

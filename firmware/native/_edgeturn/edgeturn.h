@@ -41,6 +41,7 @@ MP_DECLARE_CONST_FUN_OBJ_1(edgeturn_address_of_obj);
 MP_DECLARE_CONST_FUN_OBJ_2(edgeturn_bpf_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(edgeturn_clock_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(edgeturn_room_obj);
+MP_DECLARE_CONST_FUN_OBJ_0(edgeturn_release_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(edgeturn_md5_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(edgeturn_sha1_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(edgeturn_sha256_obj);

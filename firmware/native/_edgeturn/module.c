@@ -21,6 +21,7 @@ static const mp_rom_map_elem_t names[] = {
 	FUNCTION(bpf),
 	FUNCTION(clock),
 	FUNCTION(room),
+	FUNCTION(release),
 
 	FUNCTION(md5),
 	FUNCTION(sha1),
