@@ -18,6 +18,7 @@ from edgeturn.cli import place
 from edgeturn.cli.failure import Failure, Wrong, reason
 from edgeturn.cli.output import bytes_text, counted
 from edgeturn.cli.plan import Size
+from edgeturn.cli.stopping import stoppable
 from edgeturn.cli.tap_options import watched
 
 _SECONDS, _SIZE = 300, "10M"
@@ -64,7 +65,8 @@ def capture_command(
         if sys.stderr.isatty():
             click.echo(f"Capturing for {seconds} s at most; Ctrl-C ends.", err=True)
         began = time.monotonic()
-        count, why = _record(live, stream, size)
+        with stoppable(reader=name == _OUTPUT):
+            count, why = _record(live, stream, size)
     click.echo(_summary(count, round(time.monotonic() - began), name, why), err=name == _OUTPUT)
 
 
@@ -94,6 +96,7 @@ def _record(live: Live, stream: BinaryIO, size: int) -> tuple[Count, str]:
         stream.write(block)
         stream.flush()
 
+    record = None
     try:
         record = Record(write, str(live.answer["version"]), size)
         for document in live:
@@ -103,7 +106,7 @@ def _record(live: Live, stream: BinaryIO, size: int) -> tuple[Count, str]:
                 return record.count, "It ended because it has as many bytes as it may: see --size."
     except (KeyboardInterrupt, BrokenPipeError):
         pass
-    return record.count, ""
+    return record.count if record else Count(), ""
 
 
 def _summary(count: Count, seconds: int, name: str, why: str) -> str:

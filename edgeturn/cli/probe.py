@@ -10,6 +10,7 @@ from edgeturn.cli.check_advice import Advice
 from edgeturn.cli.failure import FAULT, Failure, Wrong, reason
 from edgeturn.cli.login_options import Asked, with_login
 from edgeturn.cli.output import json_option, print_json, wrapped
+from edgeturn.cli.stopping import leave, stoppable
 from edgeturn.command import ice
 from edgeturn.command.ice import Login
 from edgeturn.diagnose.evidence import IceError
@@ -37,7 +38,8 @@ Examples:
   edgeturn credentials | edgeturn probe -
   edgeturn probe "turns:turn.example.org?transport=tcp" --secret one-shared-secret --relay-echo --rate 100
 
-Ends with 0 if every server gave what it was asked for, with 3 if one didn't.
+Ends with 0 if every server gave what it was asked for, with 3 if one didn't, with 130 if it was stopped; what
+it had found by then is printed.
 """
 
 
@@ -78,7 +80,11 @@ def _own(file: Path, asked: Asked, once: bool) -> list[Wanted]:
     servers, login = asked.of_file(file)
     if once:
         servers = list({server.transport: server for server in reversed(servers)}.values())[::-1]
-    return [Wanted(_uri_of(server), True, login, lambda server=server: [server]) for server in servers]  # type: ignore[misc]
+    told, found = ice.urls(place.read(file)), []
+    for server in servers:
+        uri_of_it = _uri_of(server)
+        found.append(Wanted(uri_of_it, True, login, lambda server=server: [server], uri_of_it in told))  # type: ignore[misc]
+    return found
 
 
 def _uri_of(server: Server) -> str:
@@ -121,13 +127,21 @@ def _gather(wanted: list[Wanted], advice: Advice, as_json: bool) -> bool:
         elif not as_json:
             _print_candidate(found)
 
-    picture = probe.run(wanted, tell)
+    with stoppable(reader=True):
+        picture = probe.run(wanted, tell)
     if as_json:
         print_json(report.as_json(picture))
     else:
         _print_errors(errors, advice)
-        _print_rest(picture)
+        (_print_stopped if picture.stopped else _print_rest)(picture)
+    if picture.stopped:
+        leave()
     return not picture.gave_nothing()
+
+
+def _print_stopped(picture: Picture) -> None:
+    left = ", ".join(picture.unanswered())
+    click.echo(wrapped("Stopped before its end." + (f" No answer yet from {left}." if left else ""), "", "  "))
 
 
 def _print_candidate(found: Gathered) -> None:

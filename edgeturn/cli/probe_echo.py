@@ -9,6 +9,7 @@ import click
 from edgeturn.cli.check_advice import Advice
 from edgeturn.cli.failure import Failure, Wrong
 from edgeturn.cli.output import print_json, wrapped
+from edgeturn.cli.stopping import leave, stoppable
 from edgeturn.probing import echo, plot, report
 from edgeturn.probing.echo import Measured, Path, Plan
 from edgeturn.probing.fault import FAULTS, happened
@@ -23,9 +24,16 @@ def measure(wanted: list[Wanted], plan: Plan, advice: Advice, as_json: bool) -> 
     relays = [each for each in wanted if each.relays]
     if not relays:
         raise Wrong("packets go through a TURN server only: name one, such as turn:turn.example.org.")
-    documents = [_measure(each, plan, advice, as_json) for each in relays]
+    documents: list[dict[str, Any]] = []
+    with stoppable(reader=True):
+        for each in relays:
+            documents.append(_measure(each, plan, advice, as_json))
+            if documents[-1].get("stopped"):
+                break
     if as_json:
         print_json({"plan": asdict(plan), "relays": documents})
+    if documents[-1].get("stopped"):
+        leave()
     return all(each.get("received") for each in documents)
 
 
@@ -61,7 +69,9 @@ def _with_bar(path: Path, plan: Plan, as_json: bool) -> Measured:
 def _print(measured: Measured, plan: Plan) -> None:
     found = measured.figures
     click.echo(f"  {measured.relayed} to {measured.other_is} at {measured.other}")
-    click.echo(f"  {found.sent} packets of {plan.size} bytes, {plan.rate} a second for {plan.seconds} s")
+    seconds = found.sent / plan.rate if measured.stopped else plan.seconds
+    stopped = ", until it was stopped" if measured.stopped else ""
+    click.echo(f"  {found.sent} packets of {plan.size} bytes, {plan.rate} a second for {seconds:.3g} s{stopped}")
     click.echo(
         f"  lost     {found.lost} ({found.loss:.1f} %), out of order {found.reordered}, twice {found.duplicates}"
     )
@@ -71,4 +81,4 @@ def _print(measured: Measured, plan: Plan) -> None:
     words = (("least", found.minimum), ("median", found.median), ("95 %", found.p95), ("most", found.maximum))
     click.echo("  latency  " + ", ".join(f"{name} {value:.2f}" for name, value in words) + " ms")
     click.echo(f"  jitter   {found.jitter or 0:.2f} ms (RFC 3550)")
-    click.echo("\n".join(["", *plot.over_time(found.latencies, plan.seconds), "", *plot.histogram(found.latencies)]))
+    click.echo("\n".join(["", *plot.over_time(found.latencies, seconds), "", *plot.histogram(found.latencies)]))

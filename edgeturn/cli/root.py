@@ -11,6 +11,7 @@ import click
 from edgeturn import __version__
 from edgeturn.cli import place
 from edgeturn.cli.failure import EXIT_CODES, Failure, shown
+from edgeturn.cli.stopping import STOPPED
 from edgeturn.command.table import TOP
 
 _FILES = dict.fromkeys(("status", "sessions", "kick", "drain", "reload"), "live")
@@ -40,6 +41,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except Failure as failure:
             raise shown(failure) from None
+        except KeyboardInterrupt:
+            click.echo("\nStopped.", err=True)
+            raise click.exceptions.Exit(STOPPED) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table."""

@@ -2,7 +2,8 @@
 
 Rule 1: the daemon replaces this process, so nothing of the tool stays in memory; it runs without site packages, which
         take 3 MB, unless the configuration asks for what only they have.
-Rule 2: what would keep it from starting is said instead of what comes next; that a file was made is said at once.
+Rule 2: that a file was made is said at once; what would keep it from starting is said instead of what comes next,
+        which the daemon prints when it's ready.
 """
 
 import os
@@ -16,12 +17,14 @@ import click
 
 from edgeturn.cli import discovery, identity, kernel, obstacles, place, web
 from edgeturn.cli.failure import Failure
-from edgeturn.cli.output import bytes_text, counted, pool_text, print_json
+from edgeturn.cli.output import bytes_text, counted, pool_text
 from edgeturn.command import caveat, ice
+from edgeturn.command.output import json_text
 from edgeturn.relay import anycast, attacher, plan
 from edgeturn.relay.configuration import Configuration
 
 _ROOT = Path(__file__).resolve().parents[2]
+_SAID = "EDGETURN_SAID"  # as in edgeturn/relay/main.py, which imports the whole daemon
 
 
 @click.command("run")
@@ -44,30 +47,23 @@ def run_command(file: Path, verbose: bool) -> None:
     settings = place.read(file)
     obstacles.check(settings, file)
     _raise_file_limit(settings)
-    _print_next(settings, file)
-    for line in kernel.at_start(settings, file) + discovery.at_start(settings) + web.start_beside(settings, file):
-        click.echo(line)
-    _become_daemon(settings, file, verbose)
+    lines = _next(settings, file)
+    lines += kernel.at_start(settings, file) + discovery.at_start(settings) + web.start_beside(settings, file)
+    _become_daemon(settings, file, verbose, "\n".join([*lines, ""]))
 
 
-def _print_next(settings: Configuration, file: Path) -> None:
+def _next(settings: Configuration, file: Path) -> list[str]:
     login = ice.login(settings, settings.users[0].name if settings.users else "guest", ice.LIFETIME)
     if login is None:
-        click.echo(
-            f"No secret and no user with a password: nobody can log in; `{place.command('secret add', file)}`.\n"
-        )
+        lines = [f"No secret and no user with a password: nobody can log in; `{place.command('secret add', file)}`.\n"]
     else:
         until = ""
         if login.expires:
             ends = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(login.expires))
             until = f", valid until {ends} (`{place.command('credentials', file)}` mints more)"
-        click.echo(f"For your application{until}:\n")
-        print_json(ice.servers(settings, login))
-        click.echo()
-    for line in caveat.clock() + caveat.way_out():
-        click.echo(f"{line}\n")
-    click.echo(_holds(settings))
-    click.echo(f"Proves that it works: {place.command('check', file)}\n")
+        lines = [f"For your application{until}:\n", json_text(ice.servers(settings, login)), ""]
+    lines += [f"{line}\n" for line in caveat.left_out(settings) + caveat.clock() + caveat.way_out()]
+    return [*lines, _holds(settings), f"Proves that it works: {place.command('check', file)}\n"]
 
 
 def _holds(settings: Configuration) -> str:
@@ -110,11 +106,21 @@ def _allows(files: int) -> bool:
     return True
 
 
-def _become_daemon(settings: Configuration, file: Path, verbose: bool) -> None:
+def _become_daemon(settings: Configuration, file: Path, verbose: bool, said: str) -> None:
     sys.stdout.flush()
+    os.environ[_SAID] = str(_readable(said))
     lean = [] if settings.values["dtls"] or settings.token_keys else ["-S"]
-    arguments = [sys.executable, *lean, "-P", "-m", "edgeturn.relay", "-c", os.path.abspath(file)]
+    arguments = [sys.executable, *lean, "-P", "-u", "-m", "edgeturn.relay", "-c", os.path.abspath(file)]
     os.environ["PYTHONPATH"] = str(_ROOT)
     os.environ[attacher.COMMAND] = shlex.join(kernel.again(file))
     os.environ[anycast.COMMAND] = shlex.join(discovery.again(file))
     os.execv(sys.executable, arguments + ["--verbose"] * verbose)
+
+
+def _readable(text: str) -> int:
+    """Return a descriptor from which whoever this process becomes reads a text, and nobody else."""
+    reading, writing = os.pipe()
+    with open(writing, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.set_inheritable(reading, True)
+    return reading

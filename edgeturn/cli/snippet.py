@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgeturn.cli import place
+from edgeturn.cli.failure import Wrong
 from edgeturn.cli.output import json_option, print_json, print_table, wrapped
 from edgeturn.snippets import table
 from edgeturn.snippets.application import MINTED, SECRET, STUN, USER, YEAR
@@ -37,6 +38,8 @@ def snippet_command(
       edgeturn snippet go2rtc --user alice > turn.yaml
     """
     if app is None:
+        if name or user or secret or lifetime:
+            raise Wrong("name the application whose configuration you want; `edgeturn snippet` lists them.")
         _list(as_json)
         return
     application = table.find(app)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from edgeturn.capture.live import LONGEST, Live
 from edgeturn.cli import place
 from edgeturn.cli.failure import Failure
 from edgeturn.cli.output import json_option
+from edgeturn.cli.stopping import stoppable
 from edgeturn.cli.tap_options import watched
 
 _HELP = """Print the relay's signalling as it happens, one line a message.
@@ -37,13 +39,11 @@ def trace_command(user: str | None, client: str | None, seconds: int, file: Path
     with Live(place.read(file), client, user, seconds) as live:
         if not as_json and sys.stdout.isatty():
             click.echo(f"Watching for {seconds} s; Ctrl-C ends.", err=True)
-        try:
+        with suppress(KeyboardInterrupt, BrokenPipeError), stoppable(reader=True):
             for document in live:
                 if document == {"event": "ended", "reason": "relay"}:
                     raise Failure("the relay ended, or was restarted: call this again to go on.")
                 _print(document, as_json)
-        except KeyboardInterrupt:
-            pass
 
 
 def _print(document: trace.Document, as_json: bool) -> None:

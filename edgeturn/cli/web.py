@@ -4,6 +4,7 @@ Rule 1: it's off unless the configuration or the command line says where to list
 Rule 2: the token is printed to a terminal only, or where it's asked for: a log is no place for it.
 """
 
+import errno
 import importlib.util
 import os
 import subprocess
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeturn.cli import change, place
-from edgeturn.cli.failure import Failure
+from edgeturn.cli import change, place, ports
+from edgeturn.cli.failure import Failure, reason
 from edgeturn.command import identity
 from edgeturn.command.edit import Document
+from edgeturn.relay import options
 from edgeturn.relay.configuration import Configuration
 from edgeturn.serving.packages import command_for
 
@@ -105,12 +107,15 @@ def start_beside(settings: Configuration, file: Path) -> list[str]:
         from edgeturn.web import site
 
         wanted = site.of(_with_token(file.absolute()))
+        taken = _taken(wanted)
     except Failure as failure:
         return [f"No page: {failure.message}"]
     argv = [sys.executable, "-P", "-m", "edgeturn", "web", "--beside", str(os.getpid()), "-c", str(file.absolute())]
     environment = os.environ | {"PYTHONPATH": str(_ROOT)}
     subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
     how = place.command("web --link", file)
+    if taken:
+        return [f"No page yet: {taken}; it is tried again and again."]
     return [f"The page is at {' and '.join(site.links(wanted))}; `{how}` prints how to log in."]
 
 
@@ -130,13 +135,36 @@ def _serve(wanted: Wanted, beside: int | None) -> None:
 
     if beside is not None and not supervision.end_with(beside):
         return
-    token = _with_token(wanted.file).text("web_token")
-    for each in site.links(wanted.read(), token if sys.stdout.isatty() else ""):
-        click.echo(f"The page is at {each}")
-    if not sys.stdout.isatty():
-        click.echo(f"`{place.command('web --link', wanted.file)}` prints how to log in.")
-    sys.stdout.flush()
-    supervision.keep(wanted.read, lambda sentence: click.echo(f"edgeturn web: {sentence}", err=True))
+    token, made = _with_token(wanted.file).text("web_token"), wanted.read()
+    taken = _taken(made) if beside is None else ""  # beside a relay, the one before may not have ended yet
+    if taken:
+        other = place.command("web --listen ADDRESS:PORT", wanted.file)
+        raise Failure(f"{taken}. End it, or take another port: `{other}`.")
+
+    def ready() -> None:
+        for each in site.links(made, token if sys.stdout.isatty() else ""):
+            click.echo(f"The page is at {each}")
+        if not sys.stdout.isatty():
+            click.echo(f"`{place.command('web --link', wanted.file)}` prints how to log in.")
+        sys.stdout.flush()
+
+    supervision.keep(wanted.read, lambda sentence: click.echo(f"edgeturn web: {sentence}", err=True), ready)
+
+
+def _taken(wanted: "Site") -> str:
+    """Return which place somebody else has, "" where none; one that isn't there yet is waited for."""
+    from edgeturn.web import listening
+
+    for each in wanted.places:
+        where = options.place(options.WEB_PORT)(each)
+        try:
+            listening.opened(where).close()
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                continue
+            holder = ports.find(where)
+            return f"can't listen on {each}: {reason(error)}" + (f"; {holder.text()}" if holder else "")
+    return ""
 
 
 def _links(wanted: Wanted) -> str:

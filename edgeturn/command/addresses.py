@@ -37,11 +37,23 @@ def places(settings: "Configuration") -> "list[tuple[str, bytes]]":
 
 def tls_name(settings: "Configuration") -> str:
     """Return the name that clients ask for over TLS: the first that is configured, else the certificate's own."""
-    names = [str(each) for each in settings.items("tls_names")] or _certified_names(settings.text("certificate"))
+    return named(settings)[0]
+
+
+def named(settings: "Configuration") -> "tuple[str, bool, bool]":
+    """Return that name, whether browsers may believe the certificate, and whether the name is surely the relay's own.
+
+    A certificate of several names may be that of a web server elsewhere.
+    """
+    names = [str(each) for each in settings.items("tls_names")]
+    own, issued = bool(names), True
+    if not names:
+        names, issued = _certified_names(settings.text("certificate"))
+        own = issued and len(names) == 1
     for name in names:
         if "*" not in name:
-            return name
-    return ""
+            return name, issued, own
+    return "", issued, False
 
 
 def announced(settings: "Configuration", place: bytes) -> bytes:
@@ -65,23 +77,23 @@ def known(settings: "Configuration") -> "list[dict[str, Any]]":
     return found
 
 
-def _certified_names(file: str) -> "list[str]":
-    """Return the domain names of a certificate; what is wrong with it is said elsewhere."""
+def _certified_names(file: str) -> "tuple[list[str], bool]":
+    """Return the domain names of a certificate, and whether another has issued it; what's wrong is said elsewhere."""
     if not file:
-        return []
+        return [], False
     try:
         from edgeturn.protocol import certificate  # here, because it takes memory
     except ImportError:  # built without TLS
-        return []
+        return [], False
     from edgeturn.relay.describe import printable
 
     try:
         with open(file, "rb") as stream:
             blocks = certificate.blocks(stream.read())
-        shown = [certificate.Certificate(block.der) for block in blocks if block.is_certificate()]
-    except (OSError, certificate.BadCertificate):
-        return []
-    return [printable(name) for each in shown[:1] for name in each.dns]
+        leaf = next(certificate.Certificate(block.der) for block in blocks if block.is_certificate())
+    except (OSError, StopIteration, certificate.BadCertificate):
+        return [], False
+    return [printable(name) for name in leaf.dns], not leaf.is_self_issued()
 
 
 def _best(listening: "list[bytes]") -> "list[bytes]":

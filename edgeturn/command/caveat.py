@@ -4,8 +4,13 @@ Rule: the relay runs nevertheless; a router's clock and its way out come a minut
 """
 
 from edgeturn import seam
+from edgeturn.command import ice
 from edgeturn.command.output import date_text
 from edgeturn.relay import network
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgeturn.relay.configuration import Configuration
 
 _BORN = 1767225600  # 2026-01-01: no clock that is right says less
 
@@ -26,3 +31,11 @@ def way_out() -> "list[str]":
     return [
         "This machine has no route to the internet: nobody elsewhere reaches it yet; `ip route` shows what is there."
     ]
+
+
+def left_out(settings: "Configuration") -> "list[str]":
+    """Return a sentence where applications aren't told all URIs."""
+    left = ice.left_out(settings)
+    if not left:
+        return []
+    return [f"Left out, for browsers warn of five servers: {', '.join(left)}. Option `ice_uri` says which to give."]

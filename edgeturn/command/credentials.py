@@ -54,6 +54,8 @@ def _print_text(settings: "Configuration", login: "Login") -> None:
     print(f"username  {login.username}\npassword  {login.password}\nrealm     {settings.text('realm')}")
     for url in ice.urls(settings):
         print(f"url       {url}")
+    for url in ice.left_out(settings):
+        print(f"left out  {url}")
     print(f"expires   {date_text(login.expires)}")
 
 

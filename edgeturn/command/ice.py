@@ -1,16 +1,27 @@
-"""Time-limited credentials, and the iceServers that applications are given."""
+"""Time-limited credentials, and the iceServers that applications are given.
+
+Rule 1: no more URIs than browsers take without a warning, each being a server to gather from; where there are more,
+        each transport stays, UDP of both families too. What that loses: IPv6 over TCP for who has neither IPv4 nor UDP.
+Rule 2: option `ice_uri` says it all instead.
+"""
 
 from edgeturn import seam
 from edgeturn.command import addresses
 from edgeturn.protocol import address, credentials
 from edgeturn.protocol.listener import DTLS, TCP, TLS, UDP
+from edgeturn.protocol.peers import Peers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.relay.configuration import Configuration
 
 LIFETIME = 86400  # seconds that a credential lasts if nobody says otherwise
+MOST = 4  # URIs; Firefox warns of five
 SHORT_LIFETIME = 600  # seconds, of one that is used at once
+STUN = "stun"
+# Which URIs are told of too many: the first or second of a kind. IPv6 has no NAT, so one of STUN is enough; TLS goes
+# where plain TCP goes. No browser speaks DTLS.
+_ORDER = ((STUN, 0), (UDP, 0), (UDP, 1), (TLS, 0), (TCP, 0))
 
 
 class Login:
@@ -43,16 +54,48 @@ def login(settings: "Configuration", name: str, seconds: int) -> "Login | None":
 
 
 def urls(settings: "Configuration") -> "list[str]":
-    """Return the URIs of a relay (RFC 7064, RFC 7065): STUN, and TURN by each transport, for each family."""
-    stun, turn = [], []
+    """Return the URIs that applications are told (RFC 7064, RFC 7065)."""
+    return [str(each) for each in settings.items("ice_uri")] or chosen(every(settings))
+
+
+def left_out(settings: "Configuration") -> "list[str]":
+    """Return the URIs of a relay that applications aren't told."""
+    told = urls(settings)
+    return [url for _, url in every(settings) if url not in told]
+
+
+def every(settings: "Configuration") -> "list[tuple[str, str]]":
+    """Return all URIs of a relay, each behind its kind: STUN, and TURN by each transport, for each family."""
+    name, issued, own = addresses.named(settings)
+    found = _rows(settings, name, issued, "")
+    return _rows(settings, name, issued, name) if own and len(found) > MOST else found
+
+
+def chosen(rows: "list[tuple[str, str]]") -> "list[str]":
+    """Return of all URIs those to tell."""
+    picked = []
+    for kind, number in _ORDER if len(rows) > MOST else ():
+        picked += [url for its, url in rows if its == kind][number : number + 1]
+    picked = (picked + [url for _, url in rows if url not in picked])[:MOST]
+    return [url for _, url in rows if url in picked]
+
+
+def _rows(settings: "Configuration", name: str, issued: bool, host: str) -> "list[tuple[str, str]]":
+    """Return kind and URI; name: the one for TLS, which browsers believe if it's issued; host: for all, if any."""
+    public: list[tuple[str, bytes]] = []
+    private: list[tuple[str, bytes]] = []
+    policy = Peers()
     for transport, place in addresses.places(settings):
-        told = address.format(addresses.announced(settings, place))
-        host, _, port = told.rpartition(":")
-        if transport in (TLS, DTLS):
-            host = addresses.tls_name(settings) or host
-        stun += [form(False, host, int(port), transport)] if transport == UDP else []
-        turn.append(form(True, host, int(port), transport))
-    found: list[str] = []
+        told = addresses.announced(settings, place)
+        (private if policy.denies(address.ip_of(told)) else public).append((transport, told))
+    stun, turn = [], []
+    for transport, told in public + private:
+        secure = transport in (TLS, DTLS)
+        at = host or (secure and name) or address.format(told).rpartition(":")[0]
+        port = address.port_of(told)
+        stun += [(STUN, form(False, at, port, transport))] if transport == UDP else []
+        turn.append(("" if secure and not issued else transport, form(True, at, port, transport)))
+    found: list[tuple[str, str]] = []
     for each in stun + turn:
         found += [] if each in found else [each]
     return found

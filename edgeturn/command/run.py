@@ -1,8 +1,8 @@
 """`edgeturn run`: set up, have the kernel attached, say what a person needs next, and be the daemon.
 
 Rule 1: the daemon is this very process; before it begins, all that the tool has loaded is forgotten.
-Rule 2: that a file was made is said at once; a port that can't be had is said before anything is attached or promised,
-        and what else keeps the relay from starting by the relay.
+Rule 2: that a file was made is said at once; a port that can't be had is said before anything is attached, and what
+        comes next by the relay, where nothing keeps it from starting.
 """
 
 import struct
@@ -11,7 +11,7 @@ import sys
 from edgeturn import seam
 from edgeturn.command import caveat, control, files, ice, identity, place
 from edgeturn.command.failure import Failure
-from edgeturn.command.output import bytes_text, counted, date_text, pool_text, print_json
+from edgeturn.command.output import bytes_text, counted, date_text, json_text, pool_text
 from edgeturn.protocol import anycast
 from edgeturn.protocol.address import ip_of
 from edgeturn.relay import attacher, listeners, network, plan
@@ -36,15 +36,14 @@ def run(given: "Given") -> int:
     _check_alone(settings, file)
     _check_listeners(settings)
     _raise_file_limit(settings)
-    _print_next(settings, file)
+    lines = _next(settings, file)
     settings.file = identity.absolute(file)
-    for line in _attach(settings):
-        print(line)
+    said = "\n".join(lines + _attach(settings) + [""])
     verbose = given.flag("--verbose")
     _forget()
     from edgeturn.relay.main import serve
 
-    return serve(settings, verbose)
+    return serve(settings, verbose, said)
 
 
 def _check_alone(settings: "Configuration", file: str) -> None:
@@ -78,22 +77,18 @@ def _check_listeners(settings: "Configuration") -> None:
         raise Failure(f"{absent}.")
 
 
-def _print_next(settings: "Configuration", file: str) -> None:
+def _next(settings: "Configuration", file: str) -> "list[str]":
     login = ice.login(settings, settings.users[0].name if settings.users else "guest", ice.LIFETIME)
     if login is None:
-        print(f"No secret and no user with a password: nobody can log in; `{place.command('secret add', file)}`.\n")
+        lines = [f"No secret and no user with a password: nobody can log in; `{place.command('secret add', file)}`.\n"]
     else:
         until = ""
         if login.expires:
             more = place.command("credentials", file)
             until = f", valid until {date_text(login.expires)} (`{more}` mints more)"
-        print(f"For your application{until}:\n")
-        print_json(ice.servers(settings, login))
-        print()
-    for line in caveat.clock() + caveat.way_out():
-        print(f"{line}\n")
-    print(_holds(settings))
-    print(f"Proves that it works: {place.command('check', file)}\n")
+        lines = [f"For your application{until}:\n", json_text(ice.servers(settings, login)), ""]
+    lines += [f"{line}\n" for line in caveat.left_out(settings) + caveat.clock() + caveat.way_out()]
+    return lines + [_holds(settings), f"Proves that it works: {place.command('check', file)}\n"]
 
 
 def _holds(settings: "Configuration") -> str:

@@ -55,6 +55,7 @@ class Measured:
     relayed: str
     other: str
     other_is: str  # TWO or SOCKET
+    stopped: bool = False  # before all was sent
 
 
 class _End(Protocol):
@@ -78,11 +79,11 @@ class Path:
         self._other = other
 
     def measure(self, plan: Plan, sent: Callable[[int], None]) -> Measured:
-        """Send packets; tell the number of each."""
+        """Send packets; tell the number of each. KeyboardInterrupt ends it with what was measured."""
         first, other = self._first, self._other
         other_is = TWO if isinstance(other, _Allocation) else SOCKET
-        found = _run(first, other, plan, sent)
-        return Measured(found, address.format(first.address), address.format(other.address), other_is)
+        found, stopped = _run(first, other, plan, sent)
+        return Measured(found, address.format(first.address), address.format(other.address), other_is, stopped)
 
 
 @contextmanager
@@ -143,19 +144,23 @@ def _other_end(server: Server, login: Login | None, first: _Allocation) -> _End:
     return second
 
 
-def _run(first: _Allocation, other: _End, plan: Plan, told: Callable[[int], None]) -> Figures:
+def _run(first: _Allocation, other: _End, plan: Plan, told: Callable[[int], None]) -> tuple[Figures, bool]:
     arrivals: list[Arrival] = []
     sent: list[int] = []
     ended = threading.Event()
     reader = threading.Thread(target=_read, args=(other, plan, arrivals, ended), daemon=True)
     reader.start()
+    stopped = False
     try:
-        _send(first, plan, sent, told)
+        try:
+            _send(first, plan, sent, told)
+        except KeyboardInterrupt:
+            stopped = True
         _wait(arrivals, len(sent))
     finally:
         ended.set()
         reader.join()
-    return figures.compute(sent, [each for each in arrivals if each.number < len(sent)])
+    return figures.compute(sent, [each for each in arrivals if each.number < len(sent)]), stopped
 
 
 def _send(first: _Allocation, plan: Plan, sent: list[int], told: Callable[[int], None]) -> None:

@@ -40,12 +40,16 @@ _LONGEST_PHRASE = 128  # characters, RFC 8489 §14.8
 
 @dataclass(frozen=True)
 class Wanted:
-    """A server as it was named: the URI, whether it's to relay, by which login, and who finds its addresses."""
+    """A server as it was named: the URI, whether it's to relay, by which login, and who finds its addresses.
+
+    given: whether an application has it, so that it counts among the many.
+    """
 
     uri: str
     relays: bool
     login: Login | None
     find: Callable[[], list[Server]]
+    given: bool = True
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class Picture:
     look_ups: list[LookUp] = field(default_factory=list)
     behaviours: list[Behaviour] = field(default_factory=list)
     outer: dict[bytes, bytes] = field(default_factory=dict)
+    stopped: bool = False  # before all was found
 
     def add(self, found: Found) -> None:
         """Keep what gathering tells."""
@@ -30,6 +31,11 @@ class Picture:
             self.look_ups.append(found)
         else:
             self.errors.append(found)
+
+    def unanswered(self) -> list[str]:
+        """Return the URIs that gave nothing so far, no error either."""
+        gave = {each.candidate.server for each in self.gathered} | {each.uri for each in self.sights}
+        return [each.uri for each in self.wanted if each.uri not in gave and each.uri not in self.gave_nothing()]
 
     def relays(self) -> list[Gathered]:
         """Return the relay candidates."""

@@ -23,18 +23,26 @@ def own_addresses() -> list[bytes]:
 
 
 def run(wanted: list[Wanted], tell: Tell) -> Picture:
-    """Probe servers; tell of each candidate and error as it comes."""
+    """Probe servers; tell of each candidate and error as it comes. KeyboardInterrupt ends it with what was found."""
     picture = Picture(wanted)
-    for found in Gathering(own_addresses()).run(wanted):
-        picture.add(found)
-        if isinstance(found, (Gathered, IceError)):
-            tell(found)
+    try:
+        for found in Gathering(own_addresses()).run(wanted):
+            picture.add(found)
+            if isinstance(found, (Gathered, IceError)):
+                tell(found)
+        _look_around(picture)
+    except KeyboardInterrupt:
+        picture.stopped = True
+    return picture
+
+
+def _look_around(picture: Picture) -> None:
+    """Find out about NATs, and what routers say of themselves."""
     sources = {ip_of(each.base) for each in picture.sights}
     with ThreadPoolExecutor() as pool:
         outer = pool.submit(outside.outer_addresses, [ip for ip in sources if not is_loopback(ip)])
         picture.behaviours = _behaviours(picture)
         picture.outer = outer.result()
-    return picture
 
 
 def _behaviours(picture: Picture) -> list[Behaviour]:

@@ -24,7 +24,8 @@ def as_json(picture: Picture) -> dict[str, Any]:
         "nat": [_behaviour(each) for each in picture.behaviours],
         "router_says": {format_ip(ip): format_ip(outer) for ip, outer in picture.outer.items()},
         "unreached": picture.gave_nothing(),
-        "verdict": verdict.conclude(picture),
+        "verdict": [] if picture.stopped else verdict.conclude(picture),
+        "stopped": picture.stopped,
     }
 
 
@@ -72,7 +73,7 @@ def measured(found: Measured) -> dict[str, Any]:
     figures = {name: _rounded(value) for name, value in asdict(found.figures).items()}
     figures["latencies"] = [_rounded(each) for each in found.figures.latencies]
     places = {"relayed": found.relayed, "other": found.other, "other_is": found.other_is}
-    return places | {"loss_percent": _rounded(found.figures.loss)} | figures
+    return places | {"stopped": found.stopped, "loss_percent": _rounded(found.figures.loss)} | figures
 
 
 def _rounded(value: Any) -> Any:

@@ -142,8 +142,9 @@ def _expired(picture: Picture) -> Iterator[str]:
 
 
 def _many(picture: Picture) -> Iterator[str]:
-    if len(picture.wanted) >= _MANY:
-        yield f"{len(picture.wanted)} servers make gathering slow, and browsers warn of it: two or three do"
+    given = sum(each.given for each in picture.wanted)
+    if given >= _MANY:
+        yield f"{given} servers make gathering slow, and browsers warn of it: two or three do"
 
 
 def _hidden(picture: Picture) -> Iterator[str]:

@@ -94,11 +94,14 @@ class Daemon:
         except OSError as error:
             raise StartError(f"can't open the control socket {path}: {seam.reason(error)}; set option 'control'")
 
-    def run(self) -> None:
-        """Serve until a signal or a finished drain ends it; StartError where `user` can't be become."""
+    def run(self, said: str = "") -> None:
+        """Print what is to be said, and serve until a signal or a finished drain ends it; StartError where `user` can't
+        be become.
+        """
         self._drop_privileges()
         self.kernel.prove()
         seam.settle()
+        _print(said)
         seam.write_error(self._ready_line() + "\n")
         self.log.write("info", plan.holds(self.settings.limits(), len(self.turn.pool.families)))
         self.kernel.announce()
@@ -267,6 +270,8 @@ class Daemon:
         if self.loop.now >= self._pins_looked_at + LONGEST_WAIT:
             self._pins_looked_at = self.loop.now
             self.kernel.look()
+            if not self.turn.live_sessions():
+                seam.release()
         self.kernel.tick(self.loop.now)
         self.streams.tick(self.loop.now)
         if self._control is not None:
@@ -343,6 +348,13 @@ def _renewal(settings: Configuration, log: Log) -> "Renewal | None":
         return Renewal(settings, log)
     except Unusable as error:
         raise StartError(str(error))
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, end="")
+    except OSError:
+        pass  # nobody reads it
 
 
 def _is_live(name: str) -> bool:

@@ -1,5 +1,7 @@
 """Starting the daemon from a configuration file, with one sentence for everything that keeps it from starting."""
 
+import os
+
 from edgeturn import seam
 from edgeturn.relay import configuration
 from edgeturn.relay.administration import Administration
@@ -11,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeturn.relay.configuration import Configuration
 
+_SAID = "EDGETURN_SAID"  # in the environment: the descriptor from which it comes
 _USAGE = "usage: -m edgeturn.relay -c FILE [--verbose]"
 
 
@@ -25,17 +28,24 @@ def main(arguments: "list[str]") -> int:
     except ConfigError as error:
         seam.write_error(f"{error}\n")
         return 2
-    return serve(settings, verbose)
+    said = os.getenv(_SAID)
+    if said:
+        with open(int(said)) as stream:
+            said = stream.read()
+    return serve(settings, verbose, said or "")
 
 
-def serve(settings: "Configuration", verbose: bool) -> int:
-    """Run a relay with a configuration; return as main does. verbose: log every message decoded."""
+def serve(settings: "Configuration", verbose: bool, said: str) -> int:
+    """Run a relay with a configuration; return as main does.
+
+    verbose: log every message decoded; said: what is printed once nothing keeps it from starting any more.
+    """
     try:
         if verbose:
             settings.values["log_level"] = "debug"
         daemon = Daemon(settings)
         daemon.administer(Administration(daemon).commands())
-        daemon.run()
+        daemon.run(said)
     except ConfigError as error:
         seam.write_error(f"{error}\n")
         return 2

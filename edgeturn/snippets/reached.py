@@ -1,6 +1,7 @@
 """Where a relay's clients reach it, as its configuration and this machine say, or under a name that somebody gives.
 
 Rule 1: where there's a name for TLS, it's the host of everything: one name has both families, and outlives addresses.
+        Where there's none, no more URIs are told than browsers take without a warning (edgeturn/command/ice.py).
 Rule 2: TLS is named only under a name: no browser trusts a certificate of an address. DTLS isn't: browsers have none.
 """
 
@@ -63,9 +64,10 @@ def _uris(places: Places, named: str) -> tuple[list[str], list[str]]:
     stun, turn = [], []
     for transport, at in places:
         host = _bracketed(named) if named else address.format(at).rpartition(":")[0]
-        stun += [ice.form(False, host, address.port_of(at), transport)] if transport == UDP else []
-        turn.append(ice.form(True, host, address.port_of(at), transport))
-    return list(dict.fromkeys(stun)), list(dict.fromkeys(turn))
+        stun += [(ice.STUN, ice.form(False, host, address.port_of(at), transport))] if transport == UDP else []
+        turn.append((transport, ice.form(True, host, address.port_of(at), transport)))
+    told = ice.chosen(list(dict.fromkeys(stun + turn)))
+    return [each for each in told if each.startswith("stun")], [each for each in told if each.startswith("turn")]
 
 
 def _bracketed(host: str) -> str:

@@ -2,11 +2,12 @@
 
 Rule 1: the text is what the application reads and nothing else; comments only where its format has them.
 Rule 2: of the credentials that an application takes, the first that this relay can give.
+Rule 3: what is asked for is used, or refused in one sentence.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 
 from edgeturn.command import ice, place
@@ -15,7 +16,7 @@ from edgeturn.command.output import date_text
 from edgeturn.command.secret import fingerprint
 from edgeturn.relay.configuration import Configuration
 from edgeturn.snippets import reached
-from edgeturn.snippets.application import MINTED, SECRET, STUN, USER, Application, Credential, Unfit
+from edgeturn.snippets.application import DAY, MINTED, SECRET, STUN, USER, Application, Credential, Unfit
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WIDTH = 96  # letters of a line of comment
@@ -51,6 +52,9 @@ def write(application: Application, settings: Configuration, wishes: Wishes | No
     found = reached.reached(settings, asked.name)
     try:
         lines = application.write(found, credential)
+        if asked.lifetime and credential.style == SECRET:
+            longer = application.write(found, replace(credential, lifetime=credential.lifetime + DAY))
+            _check_lifetime(application, lines != longer)
     except Unfit as unfit:
         raise Wrong(_unfit(application, settings, credential, str(unfit))) from None
     head = [f"{application.title}: {application.where}", f"Then: {application.apply}"]
@@ -91,8 +95,7 @@ def _sharing(application: Application, settings: Configuration, credential: Cred
 
 
 def _credential(application: Application, settings: Configuration, asked: Wishes) -> Credential:
-    if asked.user and asked.secret:
-        raise Wrong("--user and --secret exclude each other.")
+    _check_asked(application, asked)
     for style in application.styles:
         if _is_asked(style, asked):
             found = _STYLES[style](application, settings, asked)
@@ -101,8 +104,27 @@ def _credential(application: Application, settings: Configuration, asked: Wishes
     raise Wrong(_missing(application, settings, asked))
 
 
+def _check_asked(application: Application, asked: Wishes) -> None:
+    """Refuse what doesn't go together, or can't be used here."""
+    if asked.user and asked.secret:
+        raise Wrong("--user and --secret exclude each other.")
+    if asked.user and asked.lifetime:
+        raise Wrong("a user's password lasts until it is changed; leave --lifetime or --user out.")
+    given = (("--user", asked.user), ("--secret", asked.secret), ("--lifetime", asked.lifetime))
+    for option, value in given:
+        if value and application.styles == (STUN,):
+            raise Wrong(f"{application.title} uses STUN, which takes no credential; leave {option} out.")
+
+
+def _check_lifetime(application: Application, is_used: bool) -> None:
+    if not is_used:
+        raise Wrong(f"{application.title} decides by itself how long its credentials last; leave --lifetime out.")
+
+
 def _is_asked(style: str, asked: Wishes) -> bool:
-    return not ((asked.user and style != USER) or (asked.secret and style == USER)) or style == STUN
+    if style == USER:
+        return not (asked.secret or asked.lifetime)
+    return style == STUN or not asked.user
 
 
 def _by_secret(application: Application, settings: Configuration, asked: Wishes) -> Credential | None:
@@ -158,6 +180,9 @@ def _missing(application: Application, settings: Configuration, asked: Wishes) -
     """Return what an application takes and this relay hasn't, and the command that makes it."""
     if asked.user:
         return f"{application.title} takes a shared secret and no user; leave --user out."
+    if asked.lifetime and not settings.items("secret"):
+        add = place.command("secret add", settings.file)
+        return f"--lifetime is for credentials of a shared secret, and {settings.file} has none; `{add}` makes one."
     if asked.secret:
         return f"{application.title} takes a user and no shared secret; leave --secret out."
     secret = f"`{place.command('secret add', settings.file)}` makes one"

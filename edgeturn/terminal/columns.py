@@ -69,6 +69,7 @@ SESSIONS = (
 USERS = (
     Column("USER", lambda each: each.name, lambda each: each.name, 0, 6, 48),
     Column("SESSIONS", lambda each: str(each.sessions), lambda each: each.sessions, 1, 8, 8, True, True),
+    Column("LOGINS", lambda each: str(each.credentials), lambda each: each.credentials, 6, 6, 6, True, True),
     Column("UP/s", lambda each: short(each.rates.up_bits), lambda each: each.rates.up_bits, 2, 6, 6, True, True),
     Column("DOWN/s", lambda each: short(each.rates.down_bits), lambda each: each.rates.down_bits, 3, 6, 6, True, True),
     Column("PATH", lambda each: path(each.rates, 0), lambda each: each.rates.kernel or 0, 5, 6, falling=True),

@@ -31,6 +31,7 @@ def _user(each: User) -> dict[str, Any]:
     return {
         "user": each.name,
         "sessions": each.sessions,
+        "credentials": each.credentials,
         "carried_bytes": each.carried_bytes,
         "rates": _rates(each.rates),
     }

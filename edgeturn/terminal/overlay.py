@@ -24,6 +24,7 @@ _HELP = (
 )
 _WORDS = (
     ("PATH", "who carries: the kernel, Python, or `k 40 %` where the kernel has that part of the packets"),
+    ("LOGINS", "credentials of a user; time-limited ones have EXPIRY:USER for a username, and go together"),
     ("UP", "from clients to peers, DOWN the other way; bits per second of data"),
     ("refused", "answers by error code; a 401 is how each login begins, so some are usual"),
     ("dropped", "what got no answer, by reason"),
@@ -92,6 +93,7 @@ def _user(each: User) -> list[tuple[str, str]]:
     return [
         ("user", each.name),
         ("sessions", str(each.sessions)),
+        ("credentials", f"{each.credentials}, as many as usernames that they log in by"),
         ("up", f"{bits(rates.up_bits)}, {packets(rates.up_packets)}"),
         ("down", f"{bits(rates.down_bits)}, {packets(rates.down_packets)}"),
         ("in kernel", share(rates.kernel)),

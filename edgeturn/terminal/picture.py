@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgeturn.protocol.credentials import account_of
+
+_CUT = 64  # letters; see edgeturn/relay/describe.py
 _BYTE = 8  # bits
 
 
@@ -57,10 +60,11 @@ class Session:
 
 @dataclass(frozen=True)
 class User:
-    """The sessions of one user together."""
+    """The sessions of one user together, and by how many usernames they logged in: each credential has one."""
 
     name: str
     sessions: int
+    credentials: int
     rates: Rates
     carried_bytes: int
 
@@ -138,11 +142,21 @@ def _increases(before: Mapping[str, int], now: Mapping[str, int], seconds: float
     return {name: max(count - before.get(name, 0), 0) / seconds for name, count in now.items()}
 
 
+def account(username: str) -> str:
+    """Return the user of a username as the relay counts quotas: what stands behind the expiry of a time-limited one.
+
+    One that the relay may have cut stays as it is: it finds nobody by a part of a name.
+    """
+    if len(username) >= _CUT:
+        return username
+    return account_of(username.encode()).decode()
+
+
 def users(sessions: Sequence[Session]) -> list[User]:
     """Return the users of some sessions, who carries most first."""
     by_name: dict[str, list[Session]] = {}
     for each in sessions:
-        by_name.setdefault(each.user, []).append(each)
+        by_name.setdefault(account(each.user), []).append(each)
     found = [_user(name, theirs) for name, theirs in by_name.items()]
     return sorted(found, key=lambda user: (-user.bits, -user.sessions, user.name))
 
@@ -158,4 +172,7 @@ def _user(name: str, theirs: Sequence[Session]) -> User:
         sum(each.down_packets for each in every),
         sum(count * kernel for count, kernel in packets) / total if total else None,
     )
-    return User(name, len(theirs), together, sum(each.told["up_bytes"] + each.told["down_bytes"] for each in theirs))
+    usernames = len({each.user for each in theirs})
+    return User(
+        name, len(theirs), usernames, together, sum(each.told["up_bytes"] + each.told["down_bytes"] for each in theirs)
+    )

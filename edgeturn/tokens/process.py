@@ -6,15 +6,15 @@ Rule 2: SIGHUP reads the file and the certificate again; what is wrong in it cha
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
 import signal
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from aiohttp import web
 
 from edgeturn.command import place
 from edgeturn.command.failure import Failure, Wrong
@@ -28,6 +28,7 @@ from edgeturn.tokens.routes import application
 PORT = 8479
 _IDLE = 30  # seconds
 _MOST = 512  # connections
+_BACKLOG = 128
 _ASKS_WITHIN = 10.0  # seconds until a connection has asked something, its TLS handshake included
 
 
@@ -62,32 +63,27 @@ def run(wanted: Wanted) -> None:
 async def _serve(
     service: Service, places: Sequence[bytes], tls: ssl.SSLContext | None, read: Callable[[], Configuration]
 ) -> None:
-    loop, ended, door = asyncio.get_running_loop(), asyncio.Event(), Door(_MOST, _ASKS_WITHIN)
-    app = application(service, door.middleware())
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=_IDLE, auto_decompress=False)
-    await runner.setup()
-    door.open(runner)
-    try:
-        listeners = [await _open(door, each, tls) for each in places]
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    door = Door(_MOST, _ASKS_WITHIN, access_log=None, keepalive_timeout=_IDLE, auto_decompress=False)
+    with contextlib.ExitStack() as listeners:
+        sockets = [listeners.enter_context(_opened(each)) for each in places]
+        await door.open(application(service), sockets, tls)
         loop.add_signal_handler(signal.SIGHUP, lambda: _reload(service, tls, read))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
         await service.freshen()
         _tell(service, places, tls)
         await ended.wait()
-        for listener in listeners:
-            listener.close()
-    finally:
-        await runner.cleanup()
+        await door.close()
 
 
-async def _open(door: Door, where: bytes, tls: ssl.SSLContext | None) -> asyncio.Server:
-    host, port = str(ipaddress.ip_address(address.ip_of(where))), address.port_of(where)
-    patience = _ASKS_WITHIN if tls else None
+def _opened(where: bytes) -> socket.socket:
+    ip = ipaddress.ip_address(address.ip_of(where))
+    family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
     try:
-        return await asyncio.get_running_loop().create_server(door, host, port, ssl=tls, ssl_handshake_timeout=patience)
+        return socket.create_server((str(ip), address.port_of(where)), family=family, backlog=_BACKLOG)
     except OSError as error:
-        why = (os.strerror(error.errno) if error.errno else str(error)).lower()  # asyncio's own words are Python
+        why = (os.strerror(error.errno) if error.errno else str(error)).lower()  # Python adds words of its own
         raise Failure(f"can't listen at {address.format(where)}: {why}; name another place with --listen.") from None
 
 

@@ -8,24 +8,20 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
 from edgeturn.relay.configuration import Configuration
+from edgeturn.serving.speaking import PLAIN, refusing
 from edgeturn.tokens import forwarded
 from edgeturn.tokens.endpoint import Asked, Document, Endpoint, Refusal
-from edgeturn.tokens.formats import ENDPOINTS
+from edgeturn.tokens.formats import ENDPOINTS, rest
 from edgeturn.tokens.granting import LOG, Service
-
-if TYPE_CHECKING:
-    from aiohttp.typedefs import Middleware  # new in 3.9, and Debian 12 has 3.8
 
 BODY_SIZE = 16384
 _PATIENCE = 10  # seconds
 _PREFLIGHT_AGE = "600"
-_PLAIN = {"Cache-Control": "no-store", "Server": "edgeturn", "X-Content-Type-Options": "nosniff"}
 _CHALLENGES = {"twilio": 'Basic realm="edgeturn"', "xirsys": 'Basic realm="edgeturn"'}
 _BEARER = "Bearer"
 
@@ -44,11 +40,23 @@ def routes(settings: Configuration | Service, alone: bool = False) -> list[web.R
     return found
 
 
-def application(service: Service, *middlewares: "Middleware") -> web.Application:
+def application(service: Service) -> web.Application:
     """Return an application that serves nothing but the formats."""
-    app = web.Application(client_max_size=BODY_SIZE, middlewares=middlewares)
+    app = web.Application(client_max_size=BODY_SIZE, middlewares=[refusing(_astray)])
     app.add_routes(routes(service, alone=True))
+    app.on_response_prepare.append(_add_headers)
     return app
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(PLAIN)
+
+
+def _astray(request: web.Request, status: int, sentence: str) -> web.Response:
+    """Return the answer at a path that isn't there, in the words of the format whose paths begin alike."""
+    begin = request.path.split("/")[1]
+    alike = [endpoint for endpoint in ENDPOINTS if endpoint.path.split("/")[1] == begin] or rest.ENDPOINTS
+    return _refused(alike[0], Asked(), Refusal(status, sentence), {})
 
 
 def _granting(service: Service, endpoint: Endpoint) -> Handler:
@@ -110,7 +118,7 @@ def _refused(endpoint: Endpoint, asked: Asked, refusal: Refusal, headers: dict[s
 
 
 def _answer(status: int, document: Document, headers: dict[str, str]) -> web.Response:
-    return web.json_response(document, status=status, headers=_PLAIN | headers)
+    return web.json_response(document, status=status, headers=PLAIN | headers)
 
 
 def _cors(origin: str, allowed: bool) -> dict[str, str]:

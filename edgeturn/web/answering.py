@@ -3,10 +3,12 @@
 Rule 1: there is nothing to ask but the methods of edgeturn/command/rpcd.py, which check their arguments themselves,
         and all sessions, of which rpcd could pass only some.
 Rule 2: a request is one line, {"id", "method", "arguments"}, and so is an answer, {"id", "answer"}; both are bounded.
+        What is told unasked is a line as well, {"tokens"}: another configuration to mint by.
 Rule 3: what takes long holds up nothing else, and two changes of the file never meet.
 Rule 4: so many requests are taken at a time; who asks more, or takes no answers, isn't read until there's room.
 """
 
+import contextlib
 import json
 import socket
 import threading
@@ -37,6 +39,10 @@ class Answering:
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
+    def tell(self, document: dict[str, Any]) -> None:
+        """Tell the process something that it hasn't asked."""
+        self._send(document)
+
     def _serve(self) -> None:
         with ThreadPoolExecutor(_THREADS) as pool, self._sock, self._sock.makefile("rb") as lines:
             try:
@@ -58,11 +64,11 @@ class Answering:
             answer = {"id": request["id"], "answer": self._answered(request)}
         except (ValueError, KeyError, TypeError):
             return  # a process that speaks so isn't ours any more
-        with self._writing:
-            try:
-                self._sock.sendall(json.dumps(answer).encode() + b"\n")
-            except OSError:
-                return
+        self._send(answer)
+
+    def _send(self, document: dict[str, Any]) -> None:
+        with self._writing, contextlib.suppress(OSError):  # it's gone
+            self._sock.sendall(json.dumps(document).encode() + b"\n")
 
     def _answered(self, request: dict[str, Any]) -> dict[str, Any]:
         method, arguments = str(request["method"]), json.dumps(request["arguments"]).encode()

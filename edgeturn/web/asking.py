@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from edgeturn.web.answering import LONGEST_LINE, LONGEST_REQUEST
@@ -22,6 +23,7 @@ class Asking:
         self._sock = sock
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._last = 0
+        self.told: Callable[[dict[str, Any]], None] = lambda document: None  # is called with what nobody has asked
 
     async def start(self) -> None:
         """Begin to listen to answers."""
@@ -51,6 +53,9 @@ class Asking:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             answer = json.loads(line)
+            if "id" not in answer:
+                self.told(answer)
+                continue
             future = self._waiting.get(answer["id"])
             if future and not future.done():
                 future.set_result(answer["answer"])

@@ -38,20 +38,14 @@ _LONGEST_ORDER = 1 << 20
 
 async def _serve(server: Server, application: web.Application, sockets: list[socket.socket], tls: TLS) -> None:
     await server.asking.start()
-    runner, door = web.AppRunner(application, access_log=None, keepalive_timeout=_IDLE), Door(_MOST, _ASKS_WITHIN)
-    application.middlewares.append(door.middleware())
-    await runner.setup()
-    door.open(runner)
-    loop, wait = asyncio.get_running_loop(), _ASKS_WITHIN if tls else None
-    listeners = [await loop.create_server(door, sock=each, ssl=tls, ssl_handshake_timeout=wait) for each in sockets]
+    door = Door(_MOST, _ASKS_WITHIN, access_log=None, keepalive_timeout=_IDLE)
+    await door.open(application, sockets, tls)
     sampling = asyncio.create_task(server.sample())
     await _end(server.asking)
     sampling.cancel()
-    for each in listeners:
-        each.close()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(runner.cleanup(), _ENDS_WITHIN)
-    loop.remove_signal_handler(signal.SIGTERM)  # one that comes now may end us, and write no trace
+        await asyncio.wait_for(door.close(), _ENDS_WITHIN)
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)  # the next one may end us without a trace
 
 
 async def _end(asking: Asking) -> None:
@@ -91,7 +85,7 @@ def main() -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # broken TLS handshakes
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # a stranger writes no log
     parent = socket.socket(fileno=int(sys.argv[1]))
-    with parent.makefile("rb") as lines:
+    with parent.makefile("rb", 0) as lines:  # what comes behind the first line is for others to read
         order = json.loads(lines.readline(_LONGEST_ORDER))
     files = order.pop("sockets")
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in order.items()}

@@ -20,6 +20,7 @@ from aiohttp import web
 from edgeturn.diagnose import conclusion, report
 from edgeturn.diagnose.evidence import OwnRelay
 from edgeturn.serving.packages import command_for
+from edgeturn.serving.speaking import refusing
 from edgeturn.web import browser, metrics
 from edgeturn.web.answering import EVERY_SESSION
 from edgeturn.web.asking import Asking, Refused
@@ -67,7 +68,7 @@ class Server:
 
     def application(self) -> web.Application:
         """Return it with all its paths."""
-        made = web.Application(client_max_size=LARGEST_REQUEST)
+        made = web.Application(client_max_size=LARGEST_REQUEST, middlewares=[refusing(_astray)])
         guard = self._guard
         rows = (
             ("GET", "/", None, self._index),
@@ -118,6 +119,14 @@ class Server:
         log_to_stderr()
         self._tokens = Service(Configuration(self._site.tokens, self._site.file), find=self._uris)
         made.add_routes(routes(self._tokens))
+        self.asking.told = self._mint_by
+
+    def _mint_by(self, told: dict[str, Any]) -> None:
+        """Take another configuration to mint by."""
+        from edgeturn.relay.configuration import Configuration
+
+        if self._tokens is not None:
+            self._tokens.reload(Configuration(told["tokens"], self._site.file))
 
     async def _uris(self) -> list[str]:
         """Return the relay's URIs, which the parent knows better: it may read certificates and ask the relay."""
@@ -245,6 +254,10 @@ async def _body(request: web.Request) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refusal(400, "the request is no JSON object.")
     return found
+
+
+def _astray(request: web.Request, status: int, sentence: str) -> web.Response:
+    return web.json_response({"error": f"{sentence}."}, status=status)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

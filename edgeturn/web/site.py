@@ -1,6 +1,7 @@
 """What the page is to be, as a configuration says: where, with which token and certificate, and who may name it.
 
-Rule 1: whatever changes it, a renewed certificate too, gives another Site, and that another process.
+Rule 1: whatever changes it, a renewed certificate too, gives another Site, and that another process; where nothing but
+        the keys of applications and what they mint by has changed, the process is told instead, and nobody logged out.
 Rule 2: a process is told the token's hash and not the token.
 """
 
@@ -10,7 +11,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from edgeturn.command import place
@@ -41,12 +42,16 @@ class Site:
     key: str
     made_at: tuple[int, ...]  # times of change of what is read beside the configuration
     user: str
-    tokens: str  # the configuration but its users, where it has keys of applications: who speaks HTTP mints for them
+    tokens: str  # a configuration to mint by, where there are keys of applications: who speaks HTTP mints for them
 
     @property
     def scheme(self) -> str:
         """Return how it's spoken to."""
         return "https" if self.certificate else "http"
+
+    def differs_in_tokens_only(self, other: "Site") -> bool:
+        """Say whether a process that serves this one needs no more than to be told what the other one mints by."""
+        return bool(self.tokens and other.tokens) and replace(self, tokens=other.tokens) == other
 
     def order(self) -> str:
         """Return it as one line for the process."""
@@ -67,17 +72,26 @@ def of(settings: Configuration, named: tuple[str, ...] = (), public: bool = Fals
         key=key,
         made_at=tuple(os.stat(each).st_mtime_ns if os.path.exists(each) else 0 for each in (certificate, key) if each),
         user=settings.text("user"),
-        tokens=_without_users(place.read_text(settings.file)) if getattr(settings, "api_keys", None) else "",
+        tokens=_minting(place.read_text(settings.file)) if settings.api_keys else "",
     )
 
 
-def _without_users(text: str) -> str:
-    """Return a configuration that mints all the same: a password is none of the page's business, and a user who is
-    added or removed there is no reason for another process, which would log everybody out.
-    """
-    lines = text.split("\n")
-    kept = (each for each in uci.parse(text, "") if each.kind != "user")
-    return "".join(line + "\n" for each in kept for line in lines[each.line - 1 : each.end])
+def _minting(text: str) -> str:
+    """Return of a configuration what mints: a password is none of the page's business, nor what else changes there."""
+    found = []
+    for section in uci.parse(text, ""):
+        if section.kind == "api_key":
+            found.append((section, section.entries))
+        elif section.kind == "relay":
+            entries = [each for each in section.entries if each.name in ("ice_uri", "forwarded_from")]
+            found.append((section, [each for each in section.entries if each.name == "secret"][:1] + entries))
+    return "".join(_written(section, entries) for section, entries in found)
+
+
+def _written(section: uci.Section, entries: list[uci.Entry]) -> str:
+    head = f"config {section.kind} {uci.quote(section.name)}\n"
+    kinds = ("option", "list")
+    return head + "".join(f"\t{kinds[each.is_list]} {each.name} {uci.quote(each.value)}\n" for each in entries)
 
 
 def hash_of(token: str) -> str:

@@ -2,7 +2,7 @@
 
 Rule 1: it reads no byte from the network.
 Rule 2: whatever the file says otherwise of the page (an address, the token, a renewed certificate) takes effect within
-        seconds, by another process; a wrong file changes nothing.
+        seconds, by another process, keys of applications by telling it to that one; a wrong file changes nothing.
 Rule 3: a process that keeps dying is started ever more slowly; an address that isn't there yet is waited for.
 """
 
@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from edgeturn.command.failure import Failure
 from edgeturn.relay import options
@@ -33,6 +34,7 @@ _PR_SET_PDEATHSIG = 1
 _ROOT = Path(__file__).resolve().parents[2]
 Read = Callable[[], Site]
 Say = Callable[[str], None]
+Tell = Callable[[dict[str, Any]], None]
 
 
 class Ended(Exception):
@@ -45,16 +47,21 @@ def end_with(process: int) -> bool:
     return os.getppid() == process
 
 
-def keep(read: Read, say: Say) -> None:
-    """Have a page as long as this process lives; `read` raises Failure where the file is wrong."""
+def keep(read: Read, say: Say, ready: Callable[[], None]) -> None:
+    """Have a page as long as this process lives; `read` raises Failure where the file is wrong.
+
+    ready: is called once it can be reached.
+    """
     signal.signal(signal.SIGTERM, _end)
     site, pause, sockets = read(), _FASTEST, Sockets(say)
     try:
+        sockets.of(site.places)
+        ready()
         while True:
             began = time.monotonic()
-            wanted = _once(site, sockets.of(site.places), read)
+            wanted, ended = _once(site, sockets.of(site.places), read)
             pause = _FASTEST if time.monotonic() - began > _STEADY else min(2 * pause, _SLOWEST)
-            if wanted == site:
+            if ended:
                 say(f"the page ended unexpectedly; it is started again in {pause:.0f} s.")
                 time.sleep(pause)
             site = _again(wanted, read)
@@ -95,8 +102,8 @@ class Sockets:
         return self._open
 
 
-def _once(site: Site, sockets: list[socket.socket], read: Read) -> Site:
-    """Run one process until it ends or the file wants another; return what is wanted then."""
+def _once(site: Site, sockets: list[socket.socket], read: Read) -> tuple[Site, bool]:
+    """Run one process until it ends or the file wants another; return what is wanted then, and whether it ended."""
     ours, theirs = socket.socketpair()
     process = None
     try:
@@ -110,10 +117,9 @@ def _once(site: Site, sockets: list[socket.socket], read: Read) -> Site:
                 env=os.environ | {"PYTHONPATH": str(_ROOT)},
             )
         ours.sendall(json.dumps(json.loads(site.order()) | {"sockets": files}).encode() + b"\n")
-        Answering(site.file, ours)
-        return _watched(process, site, read)
+        return _watched(process, site, read, Answering(site.file, ours).tell)
     except BrokenPipeError:
-        return site  # it died before it read
+        return site, True  # it died before it read
     finally:
         with contextlib.suppress(OSError):
             ours.shutdown(socket.SHUT_RDWR)
@@ -121,23 +127,26 @@ def _once(site: Site, sockets: list[socket.socket], read: Read) -> Site:
             _stop(process)
 
 
-def _watched(process: "subprocess.Popen[bytes]", site: Site, read: Read) -> Site:
-    """Return when the process has ended, or when another is wanted."""
+def _watched(process: "subprocess.Popen[bytes]", site: Site, read: Read, tell: Tell) -> tuple[Site, bool]:
+    """Return when another process is wanted: the site that is wanted then, and whether this one has ended."""
     seen: list[tuple[int, int]] = []
     judged = seen
     while True:
         stamps = _stamps(site)
         if stamps == seen != judged:  # whoever saves it is done; to read it costs a router more than to look
             wanted = _again(site, read)
+            if site.differs_in_tokens_only(wanted):
+                tell({"tokens": wanted.tokens})
+                site = wanted
             if wanted != site:
-                return wanted
+                return wanted, False
             judged = stamps
         seen = stamps
         try:
             process.wait(LOOK_EVERY)
         except subprocess.TimeoutExpired:
             continue
-        return site
+        return site, True
 
 
 def _stamps(site: Site) -> list[tuple[int, int]]:

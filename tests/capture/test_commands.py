@@ -62,6 +62,24 @@ def test_capture_ends_before_it_is_too_long(relay: Relay, watch: Watch, alone: C
     alone.close()
 
 
+@pytest.mark.parametrize("words", [("trace",), ("capture", "-")])
+def test_who_reads_no_more_ends_it(relay: Relay, watch: Watch, words: tuple[str, ...]) -> None:
+    tool = watch(relay, *words)
+    assert tool.process.stdout is not None
+    tool.process.stdout.close()
+    assert tool.process.wait(DEADLINE) == 0
+    assert tool.process.stderr is not None and b"rror" not in tool.process.stderr.read()
+
+
+def test_a_capture_that_is_ended_says_what_it_has(relay: Relay, watch: Watch, alone: Client) -> None:
+    tool = watch(relay, "capture", "x.pcapng")
+    alone.binding()
+    until(lambda: len(list(records((relay.folder / "x.pcapng").read_bytes()))) == 2, "the messages")
+    tool.process.terminate()
+    assert tool.ended()[0].startswith(b"2 messages of 1 client in ")
+    alone.close()
+
+
 def test_what_watches_hears_of_the_relay_s_end(relay: Relay, watch: Watch) -> None:
     trace, capture = watch(relay, "trace"), watch(relay, "capture", "x.pcapng")
     relay.process.terminate()

@@ -83,7 +83,8 @@ def test_run_prints_what_a_person_needs_next(here: Path) -> None:
         said = run.output.read_text()
         (entry,) = run.servers()
         assert entry["urls"][1].startswith("turn:127.0.0.1:") and entry["urls"][1].endswith("?transport=udp")
-        assert "Holds 64 allocations, each with 16 permissions and 16 channels, in " in said and " bytes" in said
+        assert "Holds 64 allocations, each with 16 permissions and 16 channels at most (256 channels in all)" in said
+        assert " bytes" in said
         assert f"Proves that it works: edgeturn check -c {here}" in said
         proof = [sys.executable, "-m", "edgeturn", "check", "-c", str(here)]
         assert subprocess.run(proof, cwd=ROOT, capture_output=True, timeout=60).returncode == 0
@@ -220,6 +221,17 @@ def test_what_keeps_it_from_starting_is_said_instead_of_anything_else(
         and f"`edgeturn {way_out.format(folder=here.parent)} -c {here}`" in said
         and len(said.splitlines()) == 1
     )
+
+
+def test_what_only_the_daemon_finds_is_said_instead_of_anything_else(here: Path, call: Call) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, 0))
+        port = other.getsockname()[1]
+        for name, value in (("max_allocations", "1"), ("relay_ports", f"{port}-{port}")):
+            call("config", "set", name, value, "-c", str(here))
+        run = Run(here)
+        assert run.failed() == (1, "edgeturn: too few free ports in relay_ports\n")
+        assert run.output.read_text() == ""
 
 
 def test_a_second_run_names_the_first(here: Path, tmp_path: Path) -> None:

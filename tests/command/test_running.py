@@ -138,6 +138,15 @@ def test_a_port_that_cant_be_had_is_said_before_anything_is_promised(configured:
     assert said in [f"Error: can't listen on 192.0.2.250:3478: {reason}; {hint}." for reason in reasons]
 
 
+def test_what_only_the_relay_itself_finds_is_said_alone(configured: Command) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, 0))
+        port = other.getsockname()[1]
+        for name, value in (("max_allocations", "1"), ("relay_ports", f"{port}-{port}")):
+            configured("config", "set", name, value)
+        assert configured("run", code=1) == "edgeturn: too few free ports in relay_ports\n"
+
+
 def test_an_address_that_isnt_there_yet_keeps_only_from_itself(configured: Command) -> None:
     configured("config", "add", "listen", "192.0.2.250:3478")
     run = Run(configured).ready()

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from edgeturn import seam
 from edgeturn.cli.root import edgeturn
+from edgeturn.command.failure import Wrong
 from edgeturn.command.secret import fingerprint
+from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.options import DEFAULT_PORT
 from edgeturn.snippets import table
 from edgeturn.snippets.application import DAY, YEAR, Application
+from edgeturn.snippets.snippet import Wishes, write
 from tests.snippets.readers import READERS
 
 HEAD = "config relay 'main'\n\toption realm 'example.org'\n\tlist listen '192.0.2.1'\n"
@@ -175,6 +179,39 @@ def test_a_lasting_application_gets_the_user_and_a_page_never_does_unasked(relay
     assert READERS["go2rtc"](run(relay_file, "go2rtc", "--secret", "second").stdout).username.endswith(":go2rtc")
     assert "wonderland" not in run(relay_file, "browser").output
     assert READERS["browser"](run(relay_file, "browser", "--user", "alice").stdout).password == "wonderland"
+
+
+ASKED = (Wishes(name="turn.example.net"), Wishes(user="bob"), Wishes(secret="second"), Wishes(lifetime=7200))
+TWO = [(one, other) for number, one in enumerate(ASKED) for other in ASKED[number + 1 :]]
+
+
+def both(one: Wishes, other: Wishes) -> Wishes:
+    return Wishes(**{name: getattr(one, name) or value for name, value in vars(other).items()})
+
+
+@pytest.mark.parametrize("application", table.APPLICATIONS, ids=lambda each: each.name)
+def test_what_is_asked_for_is_used_or_refused(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seam, "wall", lambda: 1_800_000_000)
+    bob = "config user 'bob'\n\toption password 'builder'\n"
+    settings = Configuration(HEAD + "\tlist listen '127.0.0.1:3478'\n" + SECRETS + ALICE + bob, "x")
+
+    def text(wishes: Wishes) -> str:
+        try:
+            return write(application, settings, wishes).text
+        except Wrong as wrong:
+            assert re.search(r"--\w+ .*(out|other)\.$", wrong.message), wrong.message
+            return ""
+
+    plain, each_alone = text(Wishes()), {wishes: text(wishes) for wishes in ASKED}
+    assert plain not in each_alone.values()
+    for one, other in TWO:
+        made = text(both(one, other))
+        assert not made or made not in (plain, each_alone[one], each_alone[other]), (one, other)
+
+
+def test_options_want_an_application(relay_file: Path) -> None:
+    done = run(relay_file, "--user", "alice", code=2)
+    assert "name the application" in done.stderr and done.stdout == ""
 
 
 def test_lifetimes(relay_file: Path) -> None:

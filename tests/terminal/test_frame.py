@@ -38,7 +38,7 @@ def test_a_terminal_of_80x24_shows_everything() -> None:
         "kernel         60 % ▆",
         "refused  401 10 +1/s  486 1",
         "dropped  no permission 4",
-        "users    bob 1 at 1.1 Mbit/s  1763800000:carol 1 at 360 kbit/s …",
+        "users    bob 1 at 1.1 Mbit/s  carol 1 at 360 kbit/s  alice 1 at 120 kbit/s",
         "3 sessions  by DOWN/s falling",
         " ID  USER              CLIENT           BY    UP/s  DOWN/s▼  PATH     AGE",
         "  2  bob               192.0.2.2:50000  udp   720k     360k  k 67 %  2m0s",

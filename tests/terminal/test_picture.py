@@ -5,7 +5,7 @@ import pytest
 from edgeturn.terminal import amounts
 from edgeturn.terminal.document import document
 from edgeturn.terminal.history import SAMPLES
-from edgeturn.terminal.picture import Look, Rates, picture
+from edgeturn.terminal.picture import Look, Rates, Session, picture, users
 from tests.terminal.model import counters, seen, session, status
 
 
@@ -68,8 +68,30 @@ def test_json_has_names_and_units() -> None:
     assert found["sessions"][0]["client"] == "192.0.2.1:50000"
     assert found["sessions"][0]["rates"]["up_packets_per_second"] == 10
     assert found["users"] == [
-        {"user": "alice", "sessions": 1, "carried_bytes": 15_000, "rates": found["sessions"][0]["rates"]}
+        {
+            "user": "alice",
+            "sessions": 1,
+            "credentials": 1,
+            "carried_bytes": 15_000,
+            "rates": found["sessions"][0]["rates"],
+        }
     ]
+
+
+def test_the_credentials_of_a_user_go_together() -> None:
+    names = [
+        "1700000000:alice",
+        "1700000600:alice",
+        "1700000600:alice",
+        "alice",
+        "1700000000",
+        "x:alice",
+        "17:" + "a" * 64,
+    ]
+    found = users([Session(session(number, name), Rates()) for number, name in enumerate(names)])
+    assert [(each.name, each.sessions, each.credentials) for each in found] == [
+        ("alice", 4, 3), ("1700000000", 1, 1), ("17:" + "a" * 64, 1, 1), ("x:alice", 1, 1),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,26 +2,20 @@
 
 import asyncio
 import base64
-import contextlib
 import json
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.options import TOKEN_FORMATS
-from edgeturn.serving.door import Door
 from edgeturn.tokens.endpoint import Refusal
 from edgeturn.tokens.formats import ENDPOINTS
 from edgeturn.tokens.granting import Service
 from edgeturn.tokens.routes import BODY_SIZE, application, fields, routes
-from tests.blackbox import certificates
-from tests.blackbox.relay import HOST
 from tests.tokens.process import ID, KEY, SID, configuration, section
 
 TestClient.__test__ = TestServer.__test__ = False
@@ -106,6 +100,28 @@ def test_pages_of_the_keys_origins_may_read_and_no_others() -> None:
     ask(dialogue, f"list origin '{PAGE['Origin']}'")
 
 
+ASTRAY = (
+    ("GET", "/nothing", 404, {"error"}),
+    ("GET", "/v1/turn/keys/x", 404, {"success", "errors", "messages", "result"}),
+    ("GET", "/2010-04-01/Accounts", 404, {"code", "message", "more_info", "status"}),
+    ("GET", "/_matrix/client/v9/voip/turnServer", 404, {"errcode", "error"}),
+    ("DELETE", "/2010-04-01/Accounts/AC1/Tokens.json", 405, {"code", "message", "more_info", "status"}),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "status", "fields_"), ASTRAY)
+def test_what_is_not_there_is_refused_in_the_formats_own_words(
+    method: str, path: str, status: int, fields_: set[str]
+) -> None:
+    async def dialogue(client: Client) -> None:
+        answer = await client.request(method, path)
+        text = await answer.text()
+        assert (answer.status, set(json.loads(text)), answer.headers["Server"]) == (status, fields_, "edgeturn")
+        assert "thon" not in text + str(answer.headers) and "aiohttp" not in text + str(answer.headers)
+
+    ask(dialogue)
+
+
 def test_without_origins_no_page_reads_anything() -> None:
     async def dialogue(client: Client) -> None:
         for method in ("OPTIONS", "GET"):
@@ -143,85 +159,6 @@ def test_xirsyss_own_script_asks_by_a_form() -> None:
         assert (answer.status, found["s"]) == (200, "ok") and found["v"]["iceServers"]["urls"] == ["turn:x.example"]
 
     ask(dialogue)
-
-
-@contextlib.asynccontextmanager
-async def served(door: Door, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve behind a door; give the port."""
-    settings = Configuration(configuration(section(), relay=("list ice_uri 'turn:x.example'",)), "x")
-    runner = web.AppRunner(application(Service(settings), door.middleware()))
-    await runner.setup()
-    door.open(runner)
-    listener = await asyncio.get_running_loop().create_server(door, HOST, 0, ssl=tls)
-    yield listener.sockets[0].getsockname()[1]
-    listener.close()
-    await runner.cleanup()
-
-
-class Asker:
-    """A connection that asks, or doesn't."""
-
-    async def connect(self, port: int) -> "Asker":
-        self._reader, self._writer = await asyncio.open_connection(HOST, port)
-        return self
-
-    async def asks(self) -> bool:
-        """Ask once, and say whether that was granted."""
-        self._writer.write(f"GET /turn?key={KEY} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        answer = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 30)
-        await self._reader.readuntil(b"}")
-        return answer.startswith(b"HTTP/1.1 200 OK")
-
-    async def is_ended(self) -> bool:
-        """Wait until the other end closes; say whether nothing came before that."""
-        with contextlib.suppress(ConnectionResetError):
-            return await asyncio.wait_for(self._reader.read(), 30) == b""
-        return True
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-def test_who_asks_nothing_soon_is_ended_and_who_asked_stays() -> None:
-    async def dialogue() -> None:
-        async with served(Door(2, 1.0)) as port:
-            asking, silent = await Asker().connect(port), await Asker().connect(port)
-            assert await asking.asks() and await silent.is_ended() and await asking.asks()
-            asking.close()
-
-    asyncio.run(dialogue())
-
-
-def test_who_holds_all_connections_keeps_nobody_out() -> None:
-    """Where there are too many, the one gives way that has asked nothing for longest, whether it ever asked or not."""
-
-    async def dialogue() -> None:
-        async with served(Door(3, 60)) as port:
-            held = [await Asker().connect(port) for _ in range(3)]
-            assert [await each.asks() for each in (held[0], held[1], held[0])] == [True, True, True]
-            for gives_way in (2, 1):
-                held.append(await Asker().connect(port))
-                assert await held[-1].asks() and await held[gives_way].is_ended()
-            assert await held[0].asks()
-            for each in held:
-                each.close()
-
-    asyncio.run(dialogue())
-
-
-def test_tls_handshakes_that_never_end_are_bounded(tmp_path: Path) -> None:
-    made = certificates.make(tmp_path).settings()
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(str(made["certificate"]), str(made["key"]))
-
-    async def dialogue() -> None:
-        async with served(Door(2, 60), tls) as port:
-            held = [await Asker().connect(port) for _ in range(3)]
-            assert await held[2].is_ended()
-            for each in held:
-                each.close()
-
-    asyncio.run(dialogue())
 
 
 def test_a_stranger_writes_no_log(caplog: pytest.LogCaptureFixture) -> None:

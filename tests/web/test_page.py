@@ -3,6 +3,7 @@
 Set EDGETURN_SCREENSHOTS to a folder to look at what it looks like.
 """
 
+import json
 import os
 import re
 import socket
@@ -39,6 +40,35 @@ ONLY = """document.querySelectorAll('#servers input').forEach((each, at) => {
     each.checked = at === 0;
     each.value = 'turn:PLACE?transport=tcp';
 })"""
+SOONER = """(() => {
+    const later = setTimeout;
+    globalThis.setTimeout = (work, milliseconds) => later(work, milliseconds === 15000 ? 900 : milliseconds);
+})()"""
+MODULE = "import('/page/trickle.js')"
+# How a browser names a server, and how it's written.
+TOLD = (
+    ("stun:2001:db8::1:3478", "stun:[2001:db8::1]:3478"),
+    ("turn:2001:db8::1:3478?transport=tcp", "turn:[2001:db8::1]:3478?transport=tcp"),
+    ("stun:[2001:db8::1]:3478", "stun:[2001:db8::1]:3478"),
+    ("turns:192.0.2.1:443?transport=tcp", "turns:192.0.2.1:443?transport=tcp"),
+    ("stun:turn.example.org:3478", "stun:turn.example.org:3478"),
+)
+# A server, what came of it, in words, "" where those change at the end. Firefox names no server of candidates.
+ANSWERS = (
+    ("stun:192.0.2.1", "good", "srflx after 0.20 s"),
+    ("turn:192.0.2.1?transport=udp", "bad", "refused with 401 after 0.30 s"),
+    ("turn:192.0.2.1?transport=tcp", "good", "relay after 0.40 s"),
+    ("turns:192.0.2.1?transport=tcp", "open", "relay after 0.50 s, from this one or another"),
+    ("turns:192.0.2.2?transport=tcp", "open", "relay after 0.50 s, from this one or another"),
+    ("turn:192.0.2.3?transport=tcp", "bad", "not reached in 2.5 s"),
+    ("stun:192.0.2.3", "open", ""),
+)
+ERRORS = [{"url": "turn:192.0.2.1", "code": 401, "at": 0.3}, {"url": ANSWERS[5][0], "code": 701, "at": 2.5}]
+CANDIDATES = [
+    {"type": "srflx", "url": "stun:192.0.2.1", "relayProtocol": "", "at": 0.2},
+    {"type": "relay", "url": "", "relayProtocol": "tcp", "at": 0.4},
+    {"type": "relay", "url": "", "relayProtocol": "tls", "at": 0.5},
+]
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -207,6 +237,42 @@ def test_the_diagnosis_of_a_relay_that_is_away(browser: Browser, page: Page) -> 
         assert "701" in browser.evaluate("document.querySelector('#candidates').textContent")
         browser.wait("#diagnosis [data-case]")
         assert str(page.relay.port) in browser.text("#diagnosis"), "it says where the relay listens instead"
+
+
+def test_a_server_that_is_silent_is_seen_and_not_waited_for_for_ever(browser: Browser, page: Page) -> None:
+    """The limit comes sooner here than it's said; a browser gives up later by itself, and says nothing until then."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        browser.open(f"{page.url}#token={TOKEN}")
+        browser.wait("#facts dl")
+        show(browser, "test")
+        browser.click("#servers summary")
+        browser.wait("#servers input")
+        browser.evaluate(ONLY.replace("PLACE?transport=tcp", f"{place}?transport=udp"))
+        browser.evaluate(SOONER)
+        browser.click("#run")
+        browser.wait("#candidates .state.open")
+        said = " ".join(browser.text("#candidates").split())
+        assert "at most 15 s; so far" in said and f"turn:{place}?transport=udp no answer for 0 s" in said
+        browser.wait("#diagnosis [data-case]")
+        said = " ".join(browser.text("#candidates").split())
+        assert "it isn't waited for longer" in said and "701 no answer in 15 s" in said
+        assert "Not possible" in browser.text("#loop") and str(page.relay.port) in browser.text("#diagnosis")
+    assert browser.complaints() == []
+
+
+def test_how_servers_are_named_and_what_came_of_them(browser: Browser, page: Page) -> None:
+    browser.open(page.url)
+    assert browser.evaluate(MODULE + f".then((it) => {json.dumps([told for told, _ in TOLD])}.map(it.bracketed))") == [
+        whole for _, whole in TOLD
+    ]
+    report = {"servers": [{"uri": uri} for uri, _, _ in ANSWERS], "errors": ERRORS, "candidates": CANDIDATES}
+    for seconds, last in ((None, "no answer for 3 s"), (9.5, "nothing that others didn't give, too")):
+        over = {"seconds": seconds, "gathered_all": True} if seconds else {}
+        given = json.dumps(report | {"so_far": 3.2} | over)
+        wanted = [[uri, state, words or last] for uri, state, words in ANSWERS]
+        assert browser.evaluate(MODULE + f".then((it) => it.answers({given}))") == wanted
 
 
 def test_without_a_relay_the_page_says_so(browser: Browser, page: Page) -> None:

@@ -3,10 +3,11 @@
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -69,6 +70,25 @@ def test_who_adds_a_user_stays_logged_in(page: Page) -> None:
     assert "grandmother" not in wanted.tokens and page.child() == child
 
 
+def test_another_option_of_the_relay_and_keys_of_applications_log_nobody_out(page: Page) -> None:
+    if section() not in page.relay.file.read_text():
+        page.relay.file.write_text(page.relay.file.read_text() + section())
+    key, other = {"Authorization": f"Bearer {KEY}"}, {"Authorization": f"Bearer {KEY[::-1]}"}
+    path = f"/v1/turn/keys/{ID}/credentials/generate-ice-servers"
+    page.becomes(201, lambda: page.post(path, {"ttl": 600}, **key))
+    held, wanted, child, before = page.log_in(), _wanted(page), page.child(), page.relay.file.read_text()
+    page.relay.file.write_text(
+        before.replace("config relay 'main'\n", "config relay 'main'\n\toption user_quota '7'\n")
+    )
+    assert page.relay.file.read_text() != before and _wanted(page) == wanted
+    assert page.call("secret_rotate")["fingerprint"]
+    text = page.relay.file.read_text().replace(section(), "")
+    page.relay.file.write_text(text + section("second", ID[::-1], KEY[::-1]))
+    page.becomes(201, lambda: page.post(path.replace(ID, ID[::-1]), {"ttl": 600}, **other))
+    assert page.post(path, {"ttl": 600}, **key).status in (401, 429)
+    assert page.child() == child and page.get("/api/live", **held).status == 200
+
+
 def test_a_wrong_file_changes_nothing(page: Page) -> None:
     child, right = page.child(), page.relay.file.read_text()
     page.relay.file.write_text("nonsense")
@@ -100,7 +120,10 @@ def test_tls_with_the_certificate_of_the_relay(tmp_path: Path) -> None:
     given = {"certificate": str(made.certificate), "key": str(made.key), "kernel": "off"}
     trust = ssl.create_default_context(cafile=str(made.certificate))
     with Relay(TOOL[:1], tmp_path, dict(given)) as relay, Page(relay, tls=trust) as page:
+        silent = [socket.create_connection((HOST, page.port), DEADLINE, ("127.0.0.66", 0)) for _ in range(60)]
         answer = page.post("/api/login", {"token": TOKEN})
+        for each in silent:
+            each.close()
         assert answer.status == 200 and "Secure" in answer.headers["Set-Cookie"]
         assert page.post("/api/call/users", **BEARER, Origin=page.url.rstrip("/")).status == 200
         assert (
@@ -167,6 +190,33 @@ def test_a_routers_address_towards_the_internet_is_not_local(monkeypatch: pytest
     ip = options.ip("192.168.7.2")  # behind another router
     monkeypatch.setattr(listening, "_towards_internet", lambda: [ip])
     assert "towards the internet" in listening.refusal(options.place(8478)("192.168.7.2"))
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "edgeturn.conf"
+    file.write_text("config relay 'main'\n\tlist secret 'x'\n")
+    with socket.create_server((HOST, 0)) as other:
+        where = f"{HOST}:{other.getsockname()[1]}"
+        done = tool("web", "--listen", where, file=file)
+    assert (done.returncode, done.stdout) == (1, "") and done.stderr.startswith("Error: can't listen on ")
+    assert f"{where}: address already in use; " in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_beside_a_relay_a_port_that_is_taken_is_said_and_waited_for(tmp_path: Path) -> None:
+    from edgeturn.cli import web
+
+    file = tmp_path / "edgeturn.conf"
+    with socket.create_server((HOST, 0)) as other:
+        where = f"{HOST}:{other.getsockname()[1]}"
+        file.write_text(f"config relay 'main'\n\tlist secret 'x'\n\tlist web_listen '{where}'\n")
+        (said,) = web.start_beside(Configuration(file.read_text(), str(file)), file)
+        assert said.startswith(f"No page yet: can't listen on {where}: address already in use; held by python")
+        (mine,) = until(lambda: processes(f"--beside {os.getpid()} -c {file}"), "the page's parent")
+    try:
+        until(lambda: _children(mine), "the page, now that the port is free")
+    finally:
+        os.kill(mine, signal.SIGTERM)
+        os.waitpid(mine, 0)
 
 
 ROWS: list[tuple[list[str], str, int, str]] = [
@@ -241,21 +291,22 @@ def test_a_file_is_read_when_whoever_saves_it_is_done(monkeypatch: pytest.Monkey
     stamps = [[(0, each)] for each in (1, 2, 3, 3, 3, 4, 4)]
     looks: list[object] = []
     read_after: list[int] = []
-    same: Any = object()
+    same = site.Site("", (), "", "", (), "", "", (), "", "")
+    other = replace(same, user="another")
 
     def look(site: object) -> list[tuple[int, int]]:
         looks.append(site)
         return stamps[len(looks) - 1]
 
-    def read() -> Any:
+    def read() -> site.Site:
         read_after.append(len(looks))
-        return same if len(read_after) == 1 else object()
+        return same if len(read_after) == 1 else other
 
     monkeypatch.setattr(supervision, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(supervision, "_stamps", look)
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
-            assert supervision._watched(process, same, read) is not same
+            assert supervision._watched(process, same, read, lambda told: None) == (other, False)
         finally:
             process.kill()
     assert read_after == [4, 7]

@@ -97,6 +97,13 @@ def test_no_other_site_changes_anything(page: Page, headers: dict[str, str], sta
     assert page.ask("POST", "/api/call/users", b"{}", HOST, **given, **held).status == status
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/api/login", 405)])
+def test_what_is_not_there_is_a_sentence_of_ours(page: Page, method: str, path: str, status: int) -> None:
+    answer = page.ask(method, path, b"", HOST)
+    assert (answer.status, answer.headers["Server"]) == (status, "edgeturn")
+    assert answer.json["error"].endswith(".") and ("Allow" in answer.headers) == (status == 405)
+
+
 def test_headers(page: Page) -> None:
     for answer in (page.get("/"), page.get("/api/live"), page.get("/nothing")):
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { button, copyable, h, marked, show, table, told } from "./elements.js";
-import { gather, loop, ways } from "./trickle.js";
+import { LONGEST, answers, gather, loop, ways } from "./trickle.js";
 
 const LIFETIME = 300; // seconds of the credential: it's for this test only
 const CERTAINTIES = { certain: "bad", likely: "mild", possible: "mild" };
@@ -68,7 +68,11 @@ function showCandidates(place, report) {
   const errors = report.errors.map((each) => h("li", {}, `${each.at.toFixed(2)} s: ${each.url}${each.address ? ` from ${each.address}` : ""}: ${each.code} ${each.text}`));
   const counted = ["host", "srflx", "relay"].map((kind) => `${report.candidates.filter((each) => each.type === kind).length} ${kind}`).join(", ");
   show(place, h("h2", {}, "Candidates"),
-    h("p", { role: "status", class: "small faint" }, report.seconds === undefined ? "Gathering …" : `${counted} in ${report.seconds.toFixed(2)} s.`),
+    report.seconds === undefined
+      ? h("p", { class: "small faint" }, `Gathering for ${Math.floor(report.so_far ?? 0)} s, at most ${LONGEST} s; so far ${counted}.`)
+      : h("p", { role: "status", class: "small faint" }, `${counted} in ${report.seconds.toFixed(2)} s${report.gathered_all ? "" : ", and it isn't waited for longer"}.`),
+    h("ul", { class: "answers small", "aria-label": "Servers" }, answers(report).map(([uri, state, words]) =>
+      h("li", {}, h("code", {}, uri), " ", h("span", { class: `state ${state}` }, words)))),
     h("div", { class: "scroll" }, table("As they came", ["Kind", "Transport", "Address", "From", "After"], rows, "None yet.")),
     errors.length > 0 && h("details", { open: report.candidates.every((each) => each.type === "host") },
       h("summary", {}, `${errors.length} server${errors.length > 1 ? "s or interfaces" : " or interface"} gave no candidate`), h("ul", { class: "small" }, errors)));
@@ -79,7 +83,7 @@ async function tryCalls(place, chosen) {
   if (!chosen.length) show(place, title, told("bad", "Not possible: the relay has given no address."));
   const calls = [];
   for (const [transport, iceServers] of chosen) {
-    show(place, title, calls.map(verdict), h("p", { role: "status", class: "faint" }, `Calling, with the relay reached by ${name(transport)} …`));
+    show(place, title, calls.map(verdict), h("p", { role: "status", class: "faint" }, `Calling, with the relay reached by ${name(transport)}, at most ${LONGEST} s …`));
     calls.push({ transport, ...(await loop(iceServers)) });
   }
   if (calls.length) show(place, title, calls.map(verdict));
@@ -102,13 +106,21 @@ async function diagnose(place, report, calls) {
   try {
     const { answer, findings } = await api.diagnose(report);
     const fine = works ? told("good", "This browser reaches the relay, and the relay carries a call.") : null;
-    show(place, h("h2", {}, "Diagnosis"), fine,
+    show(place, h("h2", {}, "Diagnosis"), fine, fine && silent(report),
       findings.length ? findings.map(finding) : !fine && told("mild", marked(answer)),
       h("details", {}, h("summary", {}, "The report, for whoever helps you"), copyable(JSON.stringify(report, null, 2), "Copy report")));
   } catch (error) {
     if (error instanceof api.LoggedOut) throw error;
     show(place, h("h2", {}, "Diagnosis"), told("mild", error.message));
   }
+}
+
+/** Return what is to be said of servers that gave nothing, where a call goes by others; null where there are none. */
+function silent(report) {
+  const found = answers(report).filter(([, state]) => state === "bad").map(([uri]) => uri);
+  if (!found.length) return null;
+  return told("mild", h("p", {}, "But nothing came from ", found.map((uri, at) => [at ? ", " : "", h("code", {}, uri)]).flat(), ": who needs these gets no call."),
+    h("p", {}, marked("Next: `edgeturn check` on the relay's machine says whether it answers there, and `edgeturn firewall show` what is in the way; else a network between this browser and the relay stops it.")));
 }
 
 function finding(one) {

@@ -3,37 +3,82 @@
 // Rule 1: nothing here touches the page, so that other pages (LuCI's) load the same module.
 // Rule 2: times are seconds since the start. A report is plain data; edgeturn/web/browser.py reads it.
 
-const LONGEST = 20; // seconds
+export const LONGEST = 15; // seconds of gathering, and of a call's coming about
 const PINGS = 20;
+const EVERY = 500; // milliseconds
+const UNREACHED = 701; // W3C WebRTC, RTCPeerConnectionIceErrorEvent
 
-/** Gather candidates; onChange is given the report as it grows. policy: all or relay. */
+/** Gather candidates; onChange is given the report as it grows, and twice a second. policy: all or relay. */
 export async function gather(iceServers, onChange = () => {}, policy = "all") {
   const connection = new RTCPeerConnection({ iceServers, iceTransportPolicy: policy });
   const began = performance.now();
   const at = () => Math.round(performance.now() - began) / 1000;
   const report = { name: "this browser", policy, servers: servers(iceServers), candidates: [], errors: [], events: [], gathered_all: false };
+  const ticking = setInterval(() => connection.getStats().then((known) => {
+    name(report.candidates, known);
+    if (report.seconds === undefined) { report.so_far = at(); onChange(report); }
+  }).catch(() => {}), EVERY);
   try {
     connection.createDataChannel("test");
     await new Promise((resolve, reject) => {
       const timer = setTimeout(resolve, LONGEST * 1000);
+      const grown = () => { report.so_far = at(); onChange(report); };
       connection.onicecandidate = ({ candidate, url }) => {
         if (candidate && candidate.candidate) report.candidates.push({ ...row(candidate, url), at: at() });
         else if (!candidate) { report.gathered_all = true; clearTimeout(timer); resolve(); }
-        onChange(report);
+        grown();
       };
       connection.onicecandidateerror = (event) => {
-        report.errors.push({ url: event.url, code: event.errorCode, text: event.errorText, address: event.address ?? "", at: at() });
-        onChange(report);
+        report.errors.push({ url: bracketed(event.url ?? ""), code: event.errorCode, text: event.errorText, address: event.address ?? "", at: at() });
+        grown();
       };
       connection.onicegatheringstatechange = () => report.events.push({ what: "gathering", value: connection.iceGatheringState, at: at() });
       connection.createOffer().then((offer) => connection.setLocalDescription(offer)).catch(reject);
     });
-    report.seconds = at();
+    report.so_far = at();
     name(report.candidates, await connection.getStats());
+    if (!report.gathered_all) giveUp(report);
+    report.seconds = at();
   } finally {
+    clearInterval(ticking);
     connection.close();
   }
   return report;
+}
+
+/** Return a URI as RFC 7064 and RFC 7065 have it: browsers tell IPv6 addresses of STUN without brackets. */
+export const bracketed = (uri) => uri.replace(/^((?:stun|turn)s?):([^[\]?]*:[^[\]?]*):(\d+)/, "$1:[$2]:$3");
+
+/** Add as errors what browsers would say later of servers that haven't answered. */
+function giveUp(report) {
+  const open = answers(report).filter(([, state]) => state === "open");
+  report.errors.push(...open.map(([url]) => ({ url, code: UNREACHED, text: `no answer in ${LONGEST} s`, address: "", at: report.so_far })));
+}
+
+/** Say whether two URIs name the same: Firefox leaves out what is usual. */
+const same = (one, other) => [one, other].map((uri) => uri.replace(/^(turn:[^?]*)\?transport=udp$/, "$1").replace(/^(turns:[^?]*)\?transport=tcp$/, "$1")).every((uri, at, all) => uri === all[0]);
+
+/** Say whether a candidate of a browser that doesn't tell the server may have come from one. */
+function fits({ type, relayProtocol }, uri) {
+  const transport = uri.startsWith("turns:") ? "tls" : uri.endsWith("transport=tcp") ? "tcp" : "udp";
+  return type === "relay" ? uri.startsWith("turn") && transport === relayProtocol : type === "srflx" && uri.startsWith("stun");
+}
+
+/** Return for each server what came of it so far: [uri, state, words]; state: good, bad or open. */
+export function answers(report) {
+  const failed = (uri) => report.errors.find((each) => same(each.url, uri));
+  return report.servers.map(({ uri }) => {
+    const given = report.candidates.find((each) => same(each.url, uri)), refused = failed(uri);
+    if (given) return [uri, "good", `${given.type} after ${given.at.toFixed(2)} s`];
+    const [unnamed] = refused ? [] : report.candidates.filter((each) => !each.url && fits(each, uri));
+    const rivals = unnamed ? report.servers.filter((each) => fits(unnamed, each.uri) && !failed(each.uri)) : [];
+    const enough = unnamed && report.candidates.filter((each) => fits(each, uri)).length >= rivals.length;
+    if (unnamed) return [uri, enough ? "good" : "open", `${unnamed.type} after ${unnamed.at.toFixed(2)} s${enough ? "" : ", from this one or another"}`];
+    if (refused && refused.code !== UNREACHED) return [uri, "bad", `refused with ${refused.code} after ${refused.at.toFixed(2)} s`];
+    if (refused) return [uri, "bad", `not reached in ${refused.at.toFixed(1)} s`];
+    if (report.seconds === undefined) return [uri, "open", `no answer for ${Math.floor(report.so_far ?? 0)} s`];
+    return [uri, "open", "nothing that others didn't give, too"];
+  });
 }
 
 /** Return the ways on which the relay gave an address, [transport, iceServers] each, with the server that was first on it. */
@@ -107,7 +152,7 @@ const place = (address, port) => (address ? (address.includes(":") ? `[${address
 function row(candidate, url) {
   return {
     type: candidate.type, protocol: candidate.protocol, address: candidate.address ?? "", port: candidate.port ?? 0,
-    related: place(candidate.relatedAddress, candidate.relatedPort), url: candidate.url ?? url ?? "",
+    related: place(candidate.relatedAddress, candidate.relatedPort), url: bracketed(candidate.url ?? url ?? ""),
     relayProtocol: candidate.relayProtocol ?? "", priority: candidate.priority ?? 0, component: candidate.component === "rtcp" ? 2 : 1,
   };
 }
@@ -118,7 +163,7 @@ function name(candidates, statistics) {
     if (each.type !== "local-candidate") continue;
     const same = candidates.find((one) => one.type === each.candidateType && one.port === each.port && one.protocol === each.protocol && one.priority === each.priority);
     if (!same) continue;
-    same.url ||= each.url ?? "";
+    same.url ||= bracketed(each.url ?? "");
     same.relayProtocol ||= each.relayProtocol ?? "";
   }
 }

@@ -1,0 +1,1 @@
+"""What `edgeturn web` and `edgeturn tokens` share."""
