@@ -49,7 +49,9 @@ def folder(pins: str, instance: str) -> str:
 
 def sizes(limits: "Limits") -> "dict[str, int]":
     """Return how many entries each map has."""
-    flow_count = 2 * limits.max_allocations * limits.max_channels
+    size = limits.max_allocations
+    # Twice what there can be, for there may be as many of the relay that was here before.
+    flow_count = 2 * min(2 * limits.all_channels(size), size * limits.max_channels)
     return {
         "flows": flow_count,
         "counters": flow_count,

@@ -79,6 +79,7 @@ def _check_room(state: "State", owner: Allocation) -> None:
 def _bind(state: "State", owner: Allocation, relay: Relay, number: int, peer: bytes, wire: bytes) -> Channel:
     bound = state.pool.take_channel(owner)
     bound.number, bound.peer, bound.wire, bound.relay, bound.via = number, peer, wire, relay, relay.via
+    owner.grown = owner.grown or len(owner.channels) >= state.pool.usual_channels
     try:
         owner.channels[number] = relay.channels[wire] = bound
     except MemoryError:  # beyond the usual number a table grows

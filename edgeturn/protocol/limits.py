@@ -71,7 +71,7 @@ class Limits:
     def spare_channels(self, allocations: int) -> int:
         """Return how many of the channels of so many allocations are for those that want more than they are sure of."""
         most = max(self.max_channels - SURE_CHANNELS, 0)
-        return min(max(allocations * (USUAL_CHANNELS - SURE_CHANNELS), most), allocations * most)
+        return min(max(allocations * (USUAL_CHANNELS - SURE_CHANNELS), 2 * most), allocations * most)
 
     def all_channels(self, allocations: int) -> int:
         """Return how many channels there are for so many allocations; one of them may have as many as it wants."""

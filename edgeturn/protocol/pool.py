@@ -23,6 +23,8 @@ from edgeturn.protocol.rates import Rates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from edgeturn.protocol.authentication import Identity
     from edgeturn.protocol.request import Request
 
@@ -162,6 +164,7 @@ class Allocation:
         "down_packets",
         "expires",
         "generation",
+        "grown",
         "identity",
         "kernel_bytes",
         "kernel_packets",
@@ -195,6 +198,7 @@ class Allocation:
         self.account: Account | None = None
         self.transaction = b""
         self.token = b""
+        self.grown = False  # whether its tables of channels may have taken more memory than their own
         self.missing = (0, 0)  # family and error code of the address that a dual allocation didn't get
         self.created = self.used_at = 0
         self.session = 0
@@ -258,13 +262,38 @@ class Account:
 
 def reserve(table: "dict[bytes, int] | dict[bytes, Channel] | dict[int, Channel]", size: int) -> None:
     """Let a table take its memory now: filled once and emptied one by one, it keeps its room on MicroPython."""
-    for number in range(size):
-        table[number] = None  # type: ignore[index, assignment]
-    for number in range(size):
-        del table[number]  # type: ignore[arg-type]
+    try:
+        for number in range(size):
+            table[number] = None  # type: ignore[index, assignment]
+    finally:  # what stays would be taken for a channel
+        for number in range(size):
+            table.pop(number, None)  # type: ignore[call-overload]
 
 
 _NO_RELAY = Relay(0, IPV4)
+
+
+class Free:
+    """Records that are free. Taking and giving takes no memory: a list that grows and shrinks does on MicroPython."""
+
+    def __init__(self, rows: "list[Any]") -> None:
+        """Begin with all of them."""
+        self._rows = rows
+        self.count = len(rows)
+
+    def take(self) -> "Any":
+        """Return one; there has to be one."""
+        self.count -= 1
+        return self._rows[self.count]
+
+    def give(self, row: "Any") -> None:
+        """Take one back."""
+        self._rows[self.count] = row
+        self.count += 1
+
+    def rows(self) -> "list[Any]":
+        """Return all."""
+        return self._rows[: self.count]
 
 
 class Accounts:
@@ -274,15 +303,15 @@ class Accounts:
         """Make so many accounts."""
         self._rates = rates
         self.peers = Budgets(size, 60)  # new ones in a minute, by slot
-        self._free = [Account(slot) for slot in range(size)]
+        self._free = Free([Account(slot) for slot in range(size)])
         self._used: dict[bytes, Account] = {}
         self._limits = limits
 
     def open(self, name: bytes, now: int) -> "Account | None":
         """Return the account of a name, a new one if need be; None where the pool is full."""
         account = self._used.get(name)
-        if account is None and (self._free or self._forget_one()):
-            account = self._free.pop()
+        if account is None and (self._free.count or self._forget_one()):
+            account = self._free.take()
             account.name = name
             account.allocations = 0
             self._used[name] = account
@@ -306,7 +335,7 @@ class Accounts:
             return False
         oldest = min(idle, key=lambda account: account.wanted_at)
         del self._used[oldest.name]
-        self._free.append(oldest)
+        self._free.give(oldest)
         return True
 
 
@@ -323,13 +352,13 @@ class Pool:
         ]
         self.rates = Rates(limits, 2 * size)
         self.accounts = Accounts(2 * size, limits, self.rates)
-        self._free_allocations = list(self.allocations)
-        self._usual = limits.usual_channels()
-        self._free_channels = [Channel() for _ in range(limits.all_channels(size))]
+        self._free_allocations = Free(list(self.allocations))
+        self.usual_channels = limits.usual_channels()
+        self._free_channels = Free([Channel() for _ in range(limits.all_channels(size))])
         self.spare_channels = limits.spare_channels(size)  # that nobody has, and nobody is sure of
         self._reserve(limits)
         self.connections = [PeerConnection(slot) for slot in range(limits.max_tcp_peers if limits.tcp_relay else 0)]
-        self._free_connections = list(self.connections)
+        self._free_connections = Free(list(self.connections))
         self.by_id: dict[bytes, PeerConnection] = {}  # CONNECTION-ID -> connection
         self._free_relays: dict[int, list[Relay]] = {family: [] for family in FAMILIES}
         self.reserved = 0
@@ -339,19 +368,22 @@ class Pool:
 
     def _reserve(self, limits: Limits) -> None:
         for allocation in self.allocations:
-            reserve(allocation.channels, self._usual)
+            reserve(allocation.channels, self.usual_channels)
         for relay in self.relays:
             reserve(relay.permissions, limits.max_permissions)
-            reserve(relay.channels, self._usual)
+            reserve(relay.channels, self.usual_channels)
 
     def trim(self, table: "dict[bytes, Channel] | dict[int, Channel]") -> None:
         """Give back what an empty table of channels took beyond the memory of its own."""
         table.clear()
-        reserve(table, self._usual)
+        try:
+            reserve(table, self.usual_channels)
+        except MemoryError:
+            pass  # it takes it when it's used
 
     def free_slots(self) -> int:
         """Return how many allocations may still be made; a reservation holds the place of one."""
-        return len(self._free_allocations) - self.reserved
+        return self._free_allocations.count - self.reserved
 
     def free_relays(self, family: int) -> "list[Relay]":
         """Return the open and unused relays of a family whose address is there."""
@@ -360,13 +392,15 @@ class Pool:
 
     def take_allocation(self) -> Allocation:
         """Return a free allocation; there is one where free_slots() said so."""
-        return self._free_allocations.pop()
+        allocation: Allocation = self._free_allocations.take()
+        return allocation
 
     def give_allocation(self, allocation: Allocation) -> None:
         """Take an allocation back."""
+        if allocation.grown:
+            self.trim(allocation.channels)
         allocation.clear()
-        self._free_allocations.append(allocation)
-        self.trim(allocation.channels)
+        self._free_allocations.give(allocation)
 
     def take_relay(self, relay: Relay) -> Relay:
         """Take one certain relay out of the free ones; a pair that is broken is none."""
@@ -403,9 +437,10 @@ class Pool:
 
     def take_channel(self, owner: Allocation) -> Channel:
         """Return a free channel for an allocation, for which there is a sure or a spare one."""
+        channel: Channel = self._free_channels.take()
         if len(owner.channels) >= SURE_CHANNELS:
             self._spare(owner, -1)
-        return self._free_channels.pop()
+        return channel
 
     def give_channel(self, channel: Channel, owner: Allocation) -> None:
         """Take a channel back that an allocation has no more."""
@@ -413,7 +448,7 @@ class Pool:
             self._spare(owner, 1)
         channel.expires = channel.permitted_until = channel.carries_until = 0
         channel.relay = _NO_RELAY
-        self._free_channels.append(channel)
+        self._free_channels.give(channel)
 
     def _spare(self, owner: Allocation, channels: int) -> None:
         assert owner.account is not None
@@ -422,9 +457,9 @@ class Pool:
 
     def take_connection(self) -> "PeerConnection | None":
         """Return a free TCP connection, None where all are in use."""
-        return self._free_connections.pop() if self._free_connections else None
+        return self._free_connections.take() if self._free_connections.count else None
 
     def give_connection(self, connection: PeerConnection) -> None:
         """Take a TCP connection back."""
         connection.clear()
-        self._free_connections.append(connection)
+        self._free_connections.give(connection)

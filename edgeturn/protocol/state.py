@@ -7,7 +7,7 @@ Rule 3: a peer is kept under the address that it has on the wire; `announced` an
 
 from edgeturn.protocol import discovery, mobility, redirect
 from edgeturn.protocol.address import ip_of
-from edgeturn.protocol.limits import Limits
+from edgeturn.protocol.limits import CHANNEL_GUARD, Limits
 from edgeturn.protocol.listener import UDP, Listener
 from edgeturn.protocol.observer import Observer
 from edgeturn.protocol.peers import Peers
@@ -207,12 +207,13 @@ class State:
         if owner is None:
             self.unreserve(relay)
         else:
+            if owner.grown:
+                self.pool.trim(relay.channels)
             owner.relays[FAMILIES.index(relay.family)] = None
             owner.renew()
             if owner.expires == 0:
                 self._end(owner)
         relay.account = None
-        self.pool.trim(relay.channels)
 
     def _close_to_peers(self, relay: Relay) -> None:
         """Unbind the channels of other clients to a relayed address that ends: its port may be anybody's afterwards."""
@@ -302,6 +303,8 @@ class State:
         self.forget_expired(relay, now)
         for expires in relay.permissions.values():
             self.schedule(expires)
+        for bound in relay.channels.values():  # others may want what is kept beyond its time
+            self.schedule(bound.expires + CHANNEL_GUARD)
         for connection in relay.connections.values():
             self.schedule(connection.expires)
 

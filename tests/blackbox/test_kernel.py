@@ -16,7 +16,7 @@ from edgeturn.kernel.flows import SECOND
 from edgeturn.relay.passwd import find_user
 from tests.blackbox.client import CHANNEL, WANT_IPV6, Client, pack
 from tests.blackbox.conftest import Bind, NewClient, NewPeer, StartRelay
-from tests.blackbox.kernel import ALLOCATIONS, CHANNELS, PERMISSION, Kernel, between
+from tests.blackbox.kernel import PERMISSION, Kernel, between
 from tests.blackbox.relay import HOST, HOST6, Relay, until
 
 LOOK = 20.0  # seconds; the relay looks after its pins every ten, and nothing need wake it
@@ -85,7 +85,7 @@ def test_a_channel_that_finds_no_room_stays_in_python(
     kernel: Kernel, start: StartRelay, new_client: NewClient, new_peer: NewPeer
 ) -> None:
     relay = start(**kernel.settings())
-    keys = [flows.key(pack((HOST, 1)), pack((HOST, port)), 0) for port in range(2 * ALLOCATIONS * CHANNELS - 1)]
+    keys = [flows.key(pack((HOST, 1)), pack((HOST, port)), 0) for port in range(kernel.maps.flows.entries - 1)]
     for key in keys:
         kernel.maps.flows.set(key, bytes(flows.FLOW_SIZE))
     alice, peer = new_client(relay), new_peer()

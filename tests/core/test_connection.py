@@ -115,7 +115,7 @@ class Scene:
 
     def free(self) -> int:
         """Return how many connections the pool has left."""
-        return len(self.server.turn.pool._free_connections)
+        return self.server.turn.pool._free_connections.count
 
 
 def allocate(client: Client, *rows: "tuple[int, bytes | str]") -> Answer:

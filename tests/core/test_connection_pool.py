@@ -39,13 +39,13 @@ def test_pools_are_whole_after_1000_random_operations() -> None:
         client = clients[dice.below(4)]
         seen.add(act(server, client, dice.below(9), f"8.8.8.{dice.below(4)}:5", step))
         live = list(server.turn.pool.by_id.values())
-        assert len(pool._free_connections) + len(live) == 5
+        assert pool._free_connections.count + len(live) == 5
         assert all(each.relay.connections[each.wire] is each and each.relay.tcp for each in live)
         assert len([each for relay in pool.relays for each in relay.connections]) == len(live)
         assert max([len(owner.connections()) for owner in server.turn.live_sessions()] or [0]) <= 2
     assert {0, 400, 437, 446, 447, 486, 508} <= seen
     server.wait(100000)
-    assert len(pool._free_connections) == 5 and pool.free_slots() == 16 and not server.turn.relayed
+    assert pool._free_connections.count == 5 and pool.free_slots() == 16 and not server.turn.relayed
 
 
 def act(server: Server, client: Client, action: int, peer: str, step: int) -> int:

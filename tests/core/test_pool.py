@@ -158,7 +158,7 @@ class Play:
 
 def records(pool: Pool, limits: Limits) -> None:
     """Check that each record is either free or in use, and in one place only."""
-    channels = pool._free_channels + [row for owner in pool.allocations for row in owner.channels.values()]
+    channels = pool._free_channels.rows() + [row for owner in pool.allocations for row in owner.channels.values()]
     assert len({id(row) for row in channels}) == len(channels) == limits.all_channels(limits.max_allocations)
     beyond = [max(len(owner.channels) - SURE_CHANNELS, 0) for owner in pool.allocations]
     assert pool.spare_channels + sum(beyond) == limits.spare_channels(limits.max_allocations)
@@ -169,7 +169,7 @@ def records(pool: Pool, limits: Limits) -> None:
     assert sorted([id(row) for row in by_peer]) == sorted(
         [id(row) for owner in pool.allocations for row in owner.channels.values()]
     )
-    slots = [owner.slot for owner in pool._free_allocations]
+    slots = [owner.slot for owner in pool._free_allocations.rows()]
     assert len(set(slots)) == len(slots)
 
 
@@ -206,7 +206,7 @@ def test_end_of_a_session_gives_everything_back() -> None:
 def test_nothing_grows() -> None:
     server = Server(max_allocations=2, max_permissions=4, max_channels=4)
     pool = server.turn.pool
-    assert [len(pool.allocations), len(pool.relays), len(pool._free_channels)] == [2, 4, 8]
+    assert [len(pool.allocations), len(pool.relays), pool._free_channels.count] == [2, 4, 8]
     assert [relay.index for relay in pool.relays] == [0, 1, 2, 3]
     assert [relay.family for relay in pool.relays] == [IPV4, IPV4, IPV6, IPV6]
 

@@ -313,8 +313,8 @@ class Relaying(RuleBasedStateMachine):
         for family in self.families:
             assert sorted(format(relay.address) for relay in pool.free_relays(family)) == sorted(model.free(family))
         used = sum(len(session.channels) for session in model.sessions.values())
-        free = {id(channel) for channel in pool._free_channels}
-        assert len(free) == len(pool._free_channels) == SIZE * BOUNDS.channels - used
+        free = {id(channel) for channel in pool._free_channels.rows()}
+        assert len(free) == pool._free_channels.count == SIZE * BOUNDS.channels - used
 
     @invariant()
     def tables_agree(self) -> None:

@@ -173,7 +173,7 @@ class World:
         assert pool.free_slots() == size
         assert [len(pool.free_relays(family)) for family in (IPV4, IPV6)] == [size, size]
         assert not any(relay.permissions for relay in pool.relays)
-        assert len(pool._free_channels) == limits.all_channels(size)
+        assert pool._free_channels.count == limits.all_channels(size)
         assert pool.spare_channels == limits.spare_channels(size)
 
 
