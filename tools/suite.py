@@ -110,7 +110,7 @@ COMMANDS = ("command",)
 PACKAGES = ("packaging", "openwrt")
 FIRMWARE = ("firmware",)
 GATEWAY = ("gateway",)
-PEOPLE = ("diagnose", "capture", "probing", "terminal", "web", "tokens", "snippets")
+PEOPLE = ("diagnose", "capture", "probing", "terminal", "serving", "web", "tokens", "snippets")
 _CPYTHON = f"CPython {platform.python_version()}"
 # Each lane goes through its parts one after the other.
 LANES: tuple[Parts, ...] = (
