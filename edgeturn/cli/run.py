@@ -119,8 +119,7 @@ def _become_daemon(settings: Configuration, file: Path, verbose: bool, said: str
 
 def _readable(text: str) -> int:
     """Return a descriptor from which whoever this process becomes reads a text, and nobody else."""
-    reading, writing = os.pipe()
-    with open(writing, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    os.set_inheritable(reading, True)
-    return reading
+    holds = os.memfd_create("said", 0)  # and no pipe, which takes 64 KB
+    os.write(holds, text.encode(errors="surrogateescape"))
+    os.lseek(holds, 0, os.SEEK_SET)
+    return holds

@@ -353,8 +353,8 @@ def _renewal(settings: Configuration, log: Log) -> "Renewal | None":
 def _print(text: str) -> None:
     try:
         print(text, end="")
-    except OSError:
-        pass  # nobody reads it
+    except (OSError, ValueError):
+        pass  # nobody reads it, or not by this encoding
 
 
 def _is_live(name: str) -> bool:

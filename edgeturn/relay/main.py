@@ -1,7 +1,5 @@
 """Starting the daemon from a configuration file, with one sentence for everything that keeps it from starting."""
 
-import os
-
 from edgeturn import seam
 from edgeturn.relay import configuration
 from edgeturn.relay.administration import Administration
@@ -28,11 +26,7 @@ def main(arguments: "list[str]") -> int:
     except ConfigError as error:
         seam.write_error(f"{error}\n")
         return 2
-    said = os.getenv(_SAID)
-    if said:
-        with open(int(said)) as stream:
-            said = stream.read()
-    return serve(settings, verbose, said or "")
+    return serve(settings, verbose, seam.handed_over(_SAID))
 
 
 def serve(settings: "Configuration", verbose: bool, said: str) -> int:

@@ -240,10 +240,20 @@ def memory_bytes() -> int:
 
 def write_error(text: str) -> bool:
     """Write a line to standard error, if that takes it at once."""
+    data = text.encode(errors="backslashreplace")  # it may name a file whose name isn't UTF-8
     try:
-        return error_is_writable() and os.write(2, text.encode()) > 0  # sys.stderr keeps what it could not write
+        return error_is_writable() and os.write(2, data) > 0  # sys.stderr keeps what it could not write
     except OSError:
         return False
+
+
+def handed_over(name: str) -> str:
+    """Return the text in the descriptor that a variable names, once: neither is kept; nothing where there is none."""
+    try:
+        with open(int(os.environ.pop(name, "")), encoding="utf-8", errors="backslashreplace") as stream:
+            return stream.read()
+    except (OSError, OverflowError, TypeError, ValueError):
+        return ""
 
 
 def print_trace(error: Exception) -> None:

@@ -25,7 +25,7 @@ def _argument(value):
     if isinstance(value, int):
         return ctypes.c_long(value)
     if isinstance(value, str):
-        return value.encode() + b"\0"
+        return value.encode(errors="surrogateescape") + b"\0"  # a file's name needn't be UTF-8
     if value is None or isinstance(value, bytes):
         return value
     return (ctypes.c_char * len(memoryview(value))).from_buffer(value)

@@ -127,6 +127,11 @@ def write_error(text: str) -> bool:
         return False
 
 
+def handed_over(name: str) -> str:
+    """Return nothing: only `edgeturn run` hands something over, and that is CPython's."""
+    return ""
+
+
 def print_trace(error: Exception) -> None:
     """Write an exception with its trace to standard error, if that takes it."""
     if write_error("error defect\n"):

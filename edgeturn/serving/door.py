@@ -7,6 +7,8 @@ Rule 2: of those that have asked nothing a source has a fourth of the places at 
 Rule 3: where all places are taken, the source that has most of them gives way, of several one that has asked nothing:
         by the connection that has asked nothing for longest, else by the one that asked longest ago.
 Rule 4: connections are taken here and not by asyncio's own server, for whoever is in a handshake there can't be ended.
+Rule 5: a connection is ended when more than a few of its requests wait, or much of what follows one that would leave
+        HTTP: before 3.14 aiohttp keeps all of that, and a stranger who reads no answers would fill the memory.
 """
 
 import asyncio
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 _SHAKES_WITHIN = 4.0  # seconds of a TLS handshake; two round trips
 _PART = 4
+_PIECE = 4096  # bytes that aiohttp gets at once, for it makes requests of all of them
+_MOST_WAITING = 16  # requests; browsers don't pipeline, and libraries that do send a handful
+_MOST_KEPT = 65536  # bytes after a request to leave HTTP
 _PAUSE = 0.1  # seconds until there may be descriptors again
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -172,8 +177,12 @@ class Connection(asyncio.Protocol):
         self._handler.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Pass it on."""
-        self._handler.data_received(data)
+        """Pass it on, as long as it's taken."""
+        for begin in range(0, len(data), _PIECE):
+            self._handler.data_received(data[begin : begin + _PIECE])
+            if self._handler.transport is None or self._handler.keeps_much(_MOST_WAITING, _MOST_KEPT):
+                self.end()
+                return
 
     def eof_received(self) -> None:
         """Pass it on."""

@@ -38,6 +38,13 @@ class Speaking(RequestHandler):
 
     connection: "Connection | None" = None
 
+    def keeps_much(self, requests: int, size: int) -> bool:
+        """Say whether more requests wait, or more bytes after one that asks for another protocol, than may.
+
+        aiohttp has no public name for either. One that keeps neither by these names is newer and has its own bounds.
+        """
+        return len(getattr(self, "_messages", ())) > requests or len(getattr(self, "_message_tail", b"")) > size
+
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from edgeturn import seam
 from edgeturn.cli import obstacles
+from edgeturn.cli import run as run_
 from edgeturn.command import identity
 from edgeturn.protocol import address
-from edgeturn.relay import listeners
+from edgeturn.relay import daemon, listeners
 from tests.blackbox import certificates
 from tests.blackbox.certificates import Certificate
 from tests.blackbox.relay import DEADLINE, HOST, ROOT, free_port, until
@@ -70,7 +72,8 @@ def typed(said: str) -> list[str]:
 
 @pytest.fixture
 def here(file: Path, call: Call, tmp_path: Path) -> Iterator[Path]:
-    """A configuration that listens on a free port of the loopback address only."""
+    """A configuration that listens on a free port of the loopback only, and attaches nothing to this machine."""
+    call("config", "set", "kernel", "off", "-c", str(file))
     for name, value in (("listen", f"{HOST}:{free_port()}"), ("relay_address", HOST)):
         call("config", "add", name, value, "-c", str(file))
     call("config", "set", "control", str(tmp_path / "control.sock"), "-c", str(file))
@@ -108,6 +111,35 @@ def test_the_first_run_makes_an_identity_and_the_second_keeps_it(tmp_path: Path)
     second.process.kill()
     second.process.wait(DEADLINE)
     assert file.read_bytes() == made and "Made " not in second.output.read_text()
+
+
+def test_a_file_whose_name_is_not_utf_8_is_one_to_start_with(here: Path, call: Call) -> None:
+    odd = here.rename(here.with_name("caf\udce9.conf"))
+    call("config", "set", "kernel", "off", "-c", str(odd))
+    run = Run(odd, "--verbose").ready()
+    assert f"edgeturn check -c '{odd.parent}/caf\\xe9.conf'" in run.output.read_text()
+    assert run.end() == 0 and "Traceback" not in run.errors.read_text()
+
+
+def test_what_is_printed_may_be_larger_than_a_pipe_and_is_left_to_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    number = run_._readable("x" * (1 << 17))
+    monkeypatch.setenv(run_._SAID, str(number))
+    assert seam.handed_over(run_._SAID) == "x" * (1 << 17)
+    assert run_._SAID not in os.environ
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+
+
+@pytest.mark.parametrize("named", ["", "many", "-1", "9999", "9" * 12, "9" * 30])
+def test_a_descriptor_that_cannot_be_read_is_nothing_to_print(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(run_._SAID, named)
+    assert seam.handed_over(run_._SAID) == "" and run_._SAID not in os.environ
+
+
+def test_what_cannot_be_printed_ends_no_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(os.devnull, "w", encoding="ascii") as narrow:
+        monkeypatch.setattr(sys, "stdout", narrow)
+        daemon._print("Prüfung \udce9")
 
 
 def test_verbose_decodes_messages(here: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from edgeturn.protocol import address
 from edgeturn.relay.configuration import Configuration
@@ -183,5 +184,51 @@ def test_what_is_no_request_is_told_nothing_of_who_answers(request_: bytes) -> N
             assert head.startswith(b"HTTP/1.") and b" 400 " in head and b"Server: edgeturn\r\n" in head
             assert told == {"error": "that is no HTTP request."}
             asker.close()
+
+    asyncio.run(dialogue())
+
+
+ASKS = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LEAVES = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+@contextlib.asynccontextmanager
+async def waiting() -> AsyncIterator[tuple[Asker, asyncio.Event]]:
+    """Serve what answers `{}` once it may; give who asks and what lets it answer."""
+    may = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        await may.wait()
+        return web.json_response({})
+
+    door, served_ = Door(8, 60), web.Application()
+    served_.router.add_get("/", answer)
+    with _opened(address.parse(f"{HOST}:0", 0)) as listener:
+        await door.open(served_, [listener], None)
+        asker = await Asker().connect(listener.getsockname()[1])
+        yield asker, may
+        asker.close()
+        may.set()
+        await door.close()
+
+
+@pytest.mark.parametrize("flood", [ASKS * 4000, LEAVES + bytes(1 << 20)])
+def test_who_sends_on_and_waits_for_no_answer_is_ended(flood: bytes) -> None:
+    async def dialogue() -> None:
+        async with waiting() as (asker, _):
+            asker._writer.write(flood)
+            assert await asker.is_ended()
+
+    asyncio.run(dialogue())
+
+
+def test_a_handful_of_requests_at_once_is_answered() -> None:
+    async def dialogue() -> None:
+        async with waiting() as (asker, may):
+            asker._writer.write(ASKS * 8)
+            may.set()
+            for _ in range(8):
+                head, told = await asker.sends(b"")
+                assert head.startswith(b"HTTP/1.1 200 OK") and told == {}
 
     asyncio.run(dialogue())
