@@ -34,7 +34,7 @@ _BESIDE = (
     "kernel/imitation.py",
 )
 # These read sources, which are not in a binary.
-_OF_SOURCES = ("test_native_table.py", "test_purity.py")
+OF_SOURCES = ("test_native_table.py", "test_purity.py")
 # A program that a test gives as text is compiled first.
 _WRAPPER = """\
 #!/bin/sh
@@ -81,7 +81,7 @@ def command(architecture: Architecture, program: Path) -> Path:
 
 def tests() -> list[Path]:
     """Return the files of tests that run on the firmware."""
-    return [path for path in _found(_TESTS) if path.name not in _OF_SOURCES]
+    return [path for path in _found(_TESTS) if path.name not in OF_SOURCES]
 
 
 def command_lines(runner: Path) -> list[list[str]]:

@@ -21,6 +21,7 @@ from typing import Self
 
 from firmware.gateway.machines import Machine
 
+_ASKS_AGAIN_AFTER = 5.0  # seconds
 _DIE_WITH_PARENT = 1  # prctl(2): PR_SET_PDEATHSIG
 _libc = ctypes.CDLL(None, use_errno=True)
 _counter = itertools.count()
@@ -112,7 +113,14 @@ class Emulator:
         """Let the machine start anew, and wait until it takes commands."""
         with self._lock:
             self._port.sendall(b"reboot reboot -f\n")
-        self.run("true", timeout)
+        deadline = time.monotonic() + timeout
+        while True:  # what comes before it is down is lost
+            try:
+                self.run("true", _ASKS_AGAIN_AFTER)
+                return
+            except MachineError:
+                if time.monotonic() > deadline:
+                    raise
 
     def _answer(self, mark: bytes, command: str, deadline: float) -> Result:
         """Read up to a command's mark."""

@@ -39,6 +39,7 @@ _LOADS = (0x10, 0x11)  # MP_BC_LOAD_CONST_STRING, MP_BC_LOAD_NAME
 _STORE_NAME, _IMPORT_NAME = 0x16, 0x1B
 _BUILD_TUPLE, _LOAD_TRUE = 0x2A, b"\x52"
 _OF_CLASSES = ("MP_QSTR___module__", "MP_QSTR___qualname__")
+_FILE = "MP_QSTR_edgeturn"  # of each function, in a traceback
 _SHORT = 128  # places that one byte tells
 
 
@@ -118,7 +119,7 @@ def _order(functions: Iterable[Function], frozen: list[str]) -> tuple[list[str],
     own = set(frozen)
     frequent = [name for name, _ in counts.most_common(_SHORT - 1)]
     others = sorted(name for name in counts if name not in own and name not in frequent)
-    first = ["MP_QSTR_", *frequent, *others]
+    first = [_FILE, *frequent, *others]
     return first, {name: place for place, name in reversed(list(enumerate(first + frozen)))}
 
 

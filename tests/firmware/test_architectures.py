@@ -58,7 +58,7 @@ def test_what_calculates_does_so_without_an_fpu() -> None:
 def test_the_black_box_suite_passes(name: str) -> None:
     environment = {**os.environ, "EDGETURN_MICROPYTHON": str(_runner(name))}
     with tempfile.TemporaryDirectory(prefix="pytest-") as folder:  # a Unix socket's path is 107 bytes at most
-        options = ["-q", "-rs", "-p", "no:cacheprovider", f"--basetemp={folder}/{name}"]
+        options = ["-q", "-rsfE", "-p", "no:cacheprovider", f"--basetemp={folder}/{name}"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, "--interpreter", "micropython", *SUITE],
             cwd=ROOT,

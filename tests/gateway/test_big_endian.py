@@ -14,7 +14,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from firmware.build.tested import compiled_tests
+from firmware.build.tested import OF_SOURCES, compiled_tests
 from firmware.gateway.cables import Cables
 from firmware.gateway.machines import BIG_ENDIAN
 from tests.gateway.conftest import booting
@@ -38,10 +38,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
     lacking = why_no_namespaces()
     if lacking:
         pytest.skip(lacking)
+    left_out = shutil.ignore_patterns("__pycache__", *OF_SOURCES)
     made = tmp_path_factory.mktemp("big-endian")
     layer = made / "tests-layer"
     shutil.copytree(compiled_tests(), layer / "compiled")
-    shutil.copytree(ROOT / "tests" / "core", layer / "tests" / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tests" / "core", layer / "tests" / "core", ignore=left_out)
     cables = Cables()
     with cables, booting(BIG_ENDIAN, cables, made, layer) as router:
         yield router

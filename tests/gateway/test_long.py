@@ -7,6 +7,7 @@ Without EDGETURN_GATEWAY_LONG these tests are not collected: `make test` has the
 import time
 from contextlib import ExitStack
 
+from tests.blackbox.client import CHANNEL
 from tests.gateway.router import Router
 from tests.gateway.test_flood import Flood
 from tests.gateway.test_memory import Load
@@ -32,6 +33,7 @@ def test_ten_minutes_of_load_do_not_let_it_grow(router: Router, echo: None) -> N
                 assert_nothing_lost(uclient(router.network.client2, row), row.streams)
             for client in load.clients:
                 assert client.refresh(600).code == 0
+                assert client.bind(CHANNEL, load.peer.address) == 0
             resident.append(router.memory())
             print(f"minute {minute}: {rounds} rounds of {len(load.clients)} clients, resident {resident[-1]} kB")
     assert resident[-1] - resident[0] < GROWN_AT_MOST, resident
