@@ -1,5 +1,6 @@
 """How a certificate's files are followed, with a clock that the test moves: what is said when, and what is used."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from edgeturn import seam
 from edgeturn.relay.configuration import Configuration
 from edgeturn.relay.log import Log
-from edgeturn.relay.tls import renewal
+from edgeturn.relay.tls import certificates, renewal
 from edgeturn.relay.tls.certificates import Pair, Unusable
 from edgeturn.relay.tls.renewal import Renewal
 from tests.blackbox.authority import Authority, Issued, put
@@ -108,6 +109,20 @@ def test_a_change_within_the_second_of_the_reading_is_seen(world: World) -> None
     (world.folder / "turn.key").write_bytes(issued.key_text())
     world.passes(1)
     assert len(world.used) == 2
+
+
+def test_a_key_that_goes_while_it_is_looked_at_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = certificates.status
+    times = iter((0, 0, 1))  # certificate and key are read, then it's gone
+
+    def status(path: str) -> list[int]:
+        if next(times):
+            raise FileNotFoundError(errno.ENOENT, path)
+        return looked(path)
+
+    monkeypatch.setattr(certificates, "status", status)
+    with pytest.raises(Unusable, match=r"turn\.key: can't be read: "):
+        Pair(str(world.folder / "turn.crt"), str(world.folder / "turn.key"))
 
 
 def test_half_written_files_are_looked_at_again_before_anybody_complains(world: World) -> None:

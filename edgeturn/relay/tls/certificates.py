@@ -144,7 +144,10 @@ class Pair:
         self.digest = seam.sha256(data + key_data)
         self.chain = Chain(_certificates(file, data), file)
         self._check_key(_key(key_file, key_data))
-        self._of_files = self._look_at_modes(reader)
+        try:
+            self._of_files = self._look_at_modes(reader)
+        except OSError as error:  # it is being exchanged
+            raise Unusable(f"{key_file}: can't be read: {seam.reason(error)}")
 
     def remarks(self, told: Told, now: int) -> "list[Remark]":
         """Return what is to be said of it at a time, where clients are told some names."""
