@@ -146,7 +146,7 @@ def test_other_limits_make_other_maps_for_all_that_is_attached(direct: Direct) -
     assert direct.attach("wan") == BOTH
     assert [xdp_program(site.node, device) for device in ("lan", "wan")] == [0, 0]
     opened = maps.open_all(str(site.folder))
-    assert opened.flows.entries == 2 * 128 * 16
+    assert opened.flows.entries == 2 * 2 * 4 * 128  # two flows of twice the channels that all share
     opened.close()
 
 
